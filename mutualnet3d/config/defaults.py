@@ -1,0 +1,69 @@
+"""The default config: PySlowFast's schema plus the nodes of this package."""
+
+import yaml
+from fvcore.common.config import CfgNode
+from slowfast.config.defaults import get_cfg as get_pyslowfast_cfg
+
+from mutualnet3d.config.pyslowfast_keys import ADDED_KEYS, OPEN_NODES
+
+# The nodes of this package. YAML, so that meaning and unit stand beside every key.
+OWN_KEYS = """
+MUTUALNET:
+  ENABLE: False          # True: mutual training. False: plain PySlowFast training of the full network
+  WIDTH: [0.63, 1.0]     # lowest and highest width: fractions of the channels of every layer
+  SPATIAL: []            # pixels at the training crop, ascending. Empty: round_even(crop * sqrt(0.4)),
+                         # round_even(crop * sqrt(0.63)), crop
+  TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:
+                         # max(1, round(0.4 T)), round(0.63 T), T, without duplicates
+  DIVISOR: 8             # channels: widths are rounded to multiples of this
+  NUM_RANDOM: 1          # random configurations per iteration, besides the full and the smallest
+  DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum
+
+CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
+  ENABLE: True           # recompute the BatchNorm statistics of every configuration before evaluation
+  NUM_BATCHES: 16        # batches of training clips per configuration
+  BATCH_SIZE: 0          # clips per batch; 0 = TRAIN.BATCH_SIZE
+  CONFIGURATIONS: []     # texts such as "0.63-142-3"; empty = those of the query table
+
+QUERY_TABLE:             # acts on adaptive networks only (MUTUALNET.ENABLE)
+  ENABLE: True           # evaluate the configurations after training and write the table
+  WIDTHS: []             # fractions; the grid takes them with every spatial and temporal value.
+                         # Empty = lowest, middle and highest width of the space
+  CONFIGURATIONS: []     # texts such as "0.63-142-3"; if given they take the place of the grid
+  FILE: query_table.json # file name inside OUTPUT_DIR
+
+SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
+  NUM_TRAIN: 60          # videos per class
+  NUM_VAL: 10            # videos per class
+  NUM_TEST: 20           # videos per class
+  SEED: 0                # seed of everything that is rendered
+  SIZE: [96, 96]         # height and width of the files, pixels
+  NUM_FRAMES: 40         # frames per video
+  FPS: 30                # frames per second
+"""
+
+
+def get_cfg() -> CfgNode:
+    """A new copy of the defaults, as ``fvcore.common.config.CfgNode``.
+
+    It holds every key of PySlowFast 1.0, the keys that its public repository added since (``pyslowfast_keys.py``) and
+    the nodes ``MUTUALNET``, ``CALIBRATION``, ``QUERY_TABLE`` and ``SYNTHETIC``. With ``MUTUALNET.ENABLE`` False, the
+    default, a run is plain PySlowFast training.
+    """
+    cfg = get_pyslowfast_cfg()
+    for text in (ADDED_KEYS, OWN_KEYS):
+        _graft(cfg, yaml.safe_load(text))
+    for name in OPEN_NODES:
+        cfg[name].set_new_allowed(True)
+    return cfg
+
+
+def _graft(node: CfgNode, tree: dict) -> None:
+    """Write every leaf of ``tree`` into ``node``, whether it was there before or not."""
+    for key, value in tree.items():
+        if not isinstance(value, dict):
+            node[key] = value
+        elif key in node:
+            _graft(node[key], value)
+        else:
+            node[key] = CfgNode(value)

@@ -1,0 +1,209 @@
+"""Checks of values that contradict each other or lie outside their bounds."""
+
+import re
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from fvcore.common.config import CfgNode
+
+from mutualnet3d.errors import ConfigError
+
+LOSSES = ("cross_entropy", "bce", "bce_logit", "soft_cross_entropy")
+NORMS = ("batchnorm", "sub_batchnorm", "sync_batchnorm")
+DECODERS = ("pyav", "decord", "torchvision")
+POLICIES = ("cosine", "steps_with_relative_lrs")
+_CONFIGURATION = re.compile(r"\d+(\.\d+)?-\d+(-\d+)?")
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse a config that cannot be meant. Nothing in ``cfg`` is changed.
+
+    Raises:
+        ConfigError: a value is out of bounds, or two values contradict each other. The message names key, value,
+            bound and remedy.
+    """
+    _check_machine(cfg)
+    _check_train_test(cfg)
+    _check_data(cfg)
+    _check_model(cfg)
+    _check_solver(cfg)
+    _check_space(cfg)
+    _check_own(cfg)
+
+
+def slow_frames(cfg: CfgNode) -> int:
+    """Frames of the Slow pathway of a multi-pathway network, or of the one branch: the largest temporal value."""
+    if cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH:
+        return cfg.DATA.NUM_FRAMES // cfg.SLOWFAST.ALPHA
+    return cfg.DATA.NUM_FRAMES
+
+
+def _value(cfg: CfgNode, key: str) -> Any:
+    for name in key.split("."):
+        cfg = cfg[name]
+    return cfg
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+def _at_least(cfg: CfgNode, bound: float, *keys: str) -> None:
+    for key in keys:
+        value = _value(cfg, key)
+        _require(value >= bound, f"{key} is {value}; it must be at least {bound}")
+
+
+def _one_of(cfg: CfgNode, choices: tuple, *keys: str) -> None:
+    for key in keys:
+        value = _value(cfg, key)
+        _require(value in choices, f"{key} is {value!r}; it must be one of {', '.join(map(str, choices))}")
+
+
+def _list_of(cfg: CfgNode, key: str, test: Callable[[Any], bool], what: str, length: int | None = None) -> list:
+    values = _value(cfg, key)
+    right = all(test(value) for value in values) and length in (None, len(values))
+    _require(right, f"{key} is {values}; it must be a list of {what}")
+    return values
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _positive(value: Any) -> bool:
+    return _number(value) and value > 0
+
+
+def _positive_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _ascending(values: list) -> bool:
+    return all(a < b for a, b in zip(values, values[1:], strict=False))
+
+
+def _check_machine(cfg: CfgNode) -> None:
+    _at_least(cfg, 0, "NUM_GPUS", "SHARD_ID", "DATA_LOADER.NUM_WORKERS")
+    _at_least(cfg, 1, "NUM_SHARDS", "LOG_PERIOD")
+    _require(
+        cfg.SHARD_ID < cfg.NUM_SHARDS,
+        f"SHARD_ID is {cfg.SHARD_ID}; it must be below NUM_SHARDS = {cfg.NUM_SHARDS} (machines are counted from 0)",
+    )
+
+
+def _check_train_test(cfg: CfgNode) -> None:
+    _at_least(cfg, 1, "TRAIN.BATCH_SIZE", "TEST.BATCH_SIZE", "TRAIN.EVAL_PERIOD", "TRAIN.CHECKPOINT_PERIOD")
+    for key in ("TRAIN.BATCH_SIZE", "TEST.BATCH_SIZE"):
+        size, gpus = _value(cfg, key), max(1, cfg.NUM_GPUS)
+        _require(
+            size % gpus == 0,
+            f"{key} is {size}, which NUM_GPUS = {gpus} does not divide; every GPU takes the same share, "
+            f"so use {max(1, size // gpus) * gpus} or another multiple of {gpus}",
+        )
+    _one_of(cfg, ("pytorch", "caffe2"), "TRAIN.CHECKPOINT_TYPE", "TEST.CHECKPOINT_TYPE")
+    _one_of(cfg, (1, 3), "TEST.NUM_SPATIAL_CROPS")
+    _at_least(cfg, 1, "TEST.NUM_ENSEMBLE_VIEWS")
+    _list_of(cfg, "TEST.NUM_TEMPORAL_CLIPS", _positive_int, "positive integers (numbers of views)")
+
+
+def _check_data(cfg: CfgNode) -> None:
+    _at_least(cfg, 1, "DATA.NUM_FRAMES", "DATA.SAMPLING_RATE", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE")
+    _at_least(cfg, 1, "DATA.TARGET_FPS")
+    _list_of(cfg, "DATA.MEAN", _number, "3 numbers, one per colour", 3)
+    _list_of(cfg, "DATA.STD", _positive, "3 positive numbers, one per colour", 3)
+    _list_of(cfg, "DATA.TRAIN_JITTER_SCALES", _positive, "2 positive numbers: the range of the short side", 2)
+    low, high = cfg.DATA.TRAIN_JITTER_SCALES
+    _require(low <= high, f"DATA.TRAIN_JITTER_SCALES is {[low, high]}; the first must not exceed the second")
+    _one_of(cfg, DECODERS, "DATA.DECODING_BACKEND")
+    _one_of(cfg, ("sum", "max"), "DATA.ENSEMBLE_METHOD")
+    if cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH:
+        frames, alpha = cfg.DATA.NUM_FRAMES, cfg.SLOWFAST.ALPHA
+        _at_least(cfg, 1, "SLOWFAST.ALPHA", "SLOWFAST.BETA_INV")
+        _require(
+            frames >= alpha and frames % alpha == 0,
+            f"DATA.NUM_FRAMES is {frames}; the Slow pathway takes every SLOWFAST.ALPHA = {alpha}th frame, so use a "
+            f"multiple of {alpha}, such as {max(1, frames // alpha) * alpha}",
+        )
+
+
+def _check_model(cfg: CfgNode) -> None:
+    _at_least(cfg, 1, "MODEL.NUM_CLASSES", "RESNET.NUM_GROUPS", "RESNET.WIDTH_PER_GROUP")
+    _require(
+        cfg.RESNET.WIDTH_PER_GROUP % cfg.RESNET.NUM_GROUPS == 0,
+        f"RESNET.WIDTH_PER_GROUP is {cfg.RESNET.WIDTH_PER_GROUP}; it must be a multiple of "
+        f"RESNET.NUM_GROUPS = {cfg.RESNET.NUM_GROUPS}",
+    )
+    rate = cfg.MODEL.DROPOUT_RATE
+    _require(0 <= rate < 1, f"MODEL.DROPOUT_RATE is {rate}; it must lie in [0, 1)")
+    _one_of(cfg, LOSSES, "MODEL.LOSS_FUNC")
+    _one_of(cfg, ("softmax", "sigmoid"), "MODEL.HEAD_ACT")
+    _one_of(cfg, NORMS, "BN.NORM_TYPE")
+    _at_least(cfg, 0, "BN.NUM_BATCHES_PRECISE", "BN.WEIGHT_DECAY")
+
+
+def _check_solver(cfg: CfgNode) -> None:
+    solver = cfg.SOLVER
+    _at_least(cfg, 0, "SOLVER.BASE_LR", "SOLVER.WARMUP_START_LR", "SOLVER.COSINE_END_LR", "SOLVER.WARMUP_EPOCHS")
+    _at_least(cfg, 0, "SOLVER.WEIGHT_DECAY", "SOLVER.MOMENTUM")
+    _at_least(cfg, 1, "SOLVER.MAX_EPOCH")
+    _one_of(cfg, POLICIES, "SOLVER.LR_POLICY")
+    _list_of(cfg, "SOLVER.STEPS", _number, "numbers (epochs)")
+    _list_of(cfg, "SOLVER.LRS", _number, "numbers (factors of SOLVER.BASE_LR)")
+    if solver.LR_POLICY == "steps_with_relative_lrs":
+        _require(
+            bool(solver.STEPS) and solver.STEPS[0] == 0 and _ascending(solver.STEPS),
+            f"SOLVER.STEPS is {solver.STEPS}; steps_with_relative_lrs takes epochs that start with 0 and ascend",
+        )
+        # PySlowFast's Charades recipe lists more factors than steps: those at the end are never reached.
+        _require(
+            len(solver.LRS) >= len(solver.STEPS),
+            f"SOLVER.LRS has {len(solver.LRS)} factors for the {len(solver.STEPS)} epochs of SOLVER.STEPS; "
+            "give one factor per step",
+        )
+
+
+def _check_space(cfg: CfgNode) -> None:
+    width = _list_of(cfg, "MUTUALNET.WIDTH", _positive, "2 positive numbers: lowest and highest width", 2)
+    _require(width[0] <= width[1], f"MUTUALNET.WIDTH is {width}; the first, the lowest, must not exceed the second")
+    axes = (
+        ("SPATIAL", cfg.DATA.TRAIN_CROP_SIZE, "DATA.TRAIN_CROP_SIZE"),
+        ("TEMPORAL", slow_frames(cfg), _frames_name(cfg)),
+    )
+    for name, full, source in axes:
+        key = f"MUTUALNET.{name}"
+        values = _list_of(cfg, key, _positive_int, "positive integers")
+        _require(_ascending(values), f"{key} is {values}; it must ascend, for example {sorted(set(values))}")
+        _require(
+            not values or values[-1] == full,
+            f"{key} is {values}; its last value must be {full}, which is {source}: the full network runs there. "
+            f"Write {key} [] for the paper's factors",
+        )
+    _at_least(cfg, 1, "MUTUALNET.DIVISOR")
+    _at_least(cfg, 0, "MUTUALNET.NUM_RANDOM", "MUTUALNET.DISTILL_WEIGHT")
+
+
+def _frames_name(cfg: CfgNode) -> str:
+    multi = cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH
+    return "DATA.NUM_FRAMES // SLOWFAST.ALPHA" if multi else "DATA.NUM_FRAMES"
+
+
+def _check_own(cfg: CfgNode) -> None:
+    _at_least(cfg, 1, "CALIBRATION.NUM_BATCHES")
+    _at_least(cfg, 0, "CALIBRATION.BATCH_SIZE", "SYNTHETIC.NUM_TRAIN", "SYNTHETIC.NUM_VAL", "SYNTHETIC.NUM_TEST")
+    for key in ("CALIBRATION.CONFIGURATIONS", "QUERY_TABLE.CONFIGURATIONS"):
+        for text in _value(cfg, key):
+            right = isinstance(text, str) and _CONFIGURATION.fullmatch(text)
+            _require(bool(right), f"{key} holds {text!r}; write width-spatial-temporal as a text, such as '0.63-142-3'")
+    low, high = cfg.MUTUALNET.WIDTH
+    widths = _list_of(cfg, "QUERY_TABLE.WIDTHS", _positive, "positive numbers")
+    outside = [width for width in widths if not low <= width <= high]
+    _require(
+        not outside,
+        f"QUERY_TABLE.WIDTHS holds {outside}; the network is trained for widths in {[low, high]} (MUTUALNET.WIDTH)",
+    )
+    _require(bool(cfg.QUERY_TABLE.FILE), "QUERY_TABLE.FILE is empty; name a file, such as 'query_table.json'")
+    _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
+    _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS")

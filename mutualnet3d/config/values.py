@@ -1,0 +1,120 @@
+"""Turning a value from a file or a command line into the type that a key has."""
+
+import os
+import re
+from ast import literal_eval
+from numbers import Integral, Real
+from typing import Any
+
+from mutualnet3d.errors import ConfigError
+
+# "1e-4" is text to YAML 1.1, which wants "1.0e-4".
+_EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+# PySlowFast sets this number to None in one mode (synchronising over all machines).
+_MAY_BE_NONE = ("BN.NUM_SYNC_DEVICES",)
+
+
+def coerce(key: str, value: Any, default: Any, place: str) -> Any:
+    """``value`` in the type of ``default``.
+
+    Forgiven, because nothing is lost: texts that spell a value (``"1e-4"``, ``"[3, 5]"``, ``"None"``, ``"true"``); an
+    int for a float; a float without fraction for an int; tuple and list for each other; a path object for a text;
+    None for a text (the empty text). A key whose default is None takes None and numbers.
+
+    Args:
+        key: full name, for the message.
+        value: what a file, a command line or a caller gave.
+        default: the value in the defaults; its type is the type of the key.
+        place: where the value stands, for the message.
+
+    Raises:
+        ConfigError: any other mismatch; names place, key, value and the expected type.
+    """
+    decoded = _decode(value, default)
+    if default is None:
+        if decoded is None or _is_number(decoded):
+            return decoded
+    elif isinstance(default, bool):
+        if isinstance(decoded, bool):
+            return decoded
+    elif isinstance(default, int):
+        if isinstance(decoded, Integral) and not isinstance(decoded, bool):
+            return int(decoded)
+        if _is_number(decoded) and float(decoded).is_integer():
+            return int(decoded)
+        if decoded is None and key in _MAY_BE_NONE:
+            return None
+    elif isinstance(default, float):
+        if _is_number(decoded):
+            return float(decoded)
+    elif isinstance(default, str):
+        if decoded is None:
+            return ""
+        if isinstance(decoded, str):
+            return decoded
+    elif isinstance(default, list | tuple) and isinstance(decoded, list | tuple):
+        return _plain(decoded)
+    raise ConfigError(f"{place}: {key} is {value!r}, but takes {_expected(default)}")
+
+
+def _decode(value: Any, default: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, str):
+        return value
+    if isinstance(default, str):
+        return _decode_text(value)
+    word = value.strip()
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
+    if word.lower() in ("null", "none"):
+        return None
+    try:
+        return literal_eval(word)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+
+
+def _decode_text(value: str) -> str | None:
+    """A text, without the quotes that a shell let through; the words None and null are none at all."""
+    if value in ("None", "null"):
+        return None
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value
+
+
+def _plain(values: list | tuple) -> list:
+    """Lists all the way down, plain numbers in them, and numbers in place of texts such as ``1e-4``."""
+    plain = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            plain.append(_plain(value))
+        elif isinstance(value, str) and _EXPONENT.fullmatch(value):
+            plain.append(float(value))
+        elif isinstance(value, Integral) and not isinstance(value, bool):
+            plain.append(int(value))
+        elif _is_number(value):
+            plain.append(float(value))
+        else:
+            plain.append(value)
+    return plain
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _expected(default: Any) -> str:
+    if default is None:
+        return "a number or None"
+    if isinstance(default, bool):
+        return "True or False"
+    if isinstance(default, int):
+        return f"an integer (default {default})"
+    if isinstance(default, float):
+        return f"a number (default {default})"
+    if isinstance(default, str):
+        return f"a text (default {default!r}); put quotes around it in YAML"
+    return f"a list such as {list(default) or [1, 2]}, written with brackets"

@@ -1,0 +1,121 @@
+"""Reading one YAML file: duplicate keys are refused, ``_BASE_`` is followed, and every key knows its file and line."""
+
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from mutualnet3d.errors import ConfigError
+
+BASE_KEY = "_BASE_"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a YAML file and where it stands.
+
+    Attributes:
+        value: a plain value, or a dict of name -> Entry for a node.
+        place: ``file:line``, for messages.
+    """
+
+    value: Any
+    place: str
+
+
+def read_yaml(path: str | os.PathLike) -> dict[str, Entry]:
+    """The entries of a YAML file, those of its ``_BASE_`` files (one path or a list, relative to the file) below them.
+
+    Raises:
+        ConfigError: the file is missing or unreadable, is not YAML, is not a mapping, names a key twice, or its
+            ``_BASE_`` leads back to itself.
+    """
+    return _read_file(os.path.expanduser(os.fspath(path)), ())
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Entry]:
+    """The entries of a YAML text; ``name`` stands for the file in messages. ``_BASE_`` is refused."""
+    entries = _parse(text, name)
+    if BASE_KEY in entries:
+        raise ConfigError(f"{entries[BASE_KEY].place}: {BASE_KEY} only works in files; merge the base file first")
+    return entries
+
+
+def _read_file(path: str, above: tuple[str, ...]) -> dict[str, Entry]:
+    real = os.path.realpath(path)
+    if real in above:
+        raise ConfigError(f"{path}: {BASE_KEY} leads back to the file itself; remove one of the {BASE_KEY} lines")
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise ConfigError(f"config file {path} does not exist (current folder: {os.getcwd()})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from error
+    entries = _parse(text, path)
+    base = entries.pop(BASE_KEY, None)
+    if base is None:
+        return entries
+    names = base.value if isinstance(base.value, list) else [base.value]
+    merged: dict[str, Entry] = {}
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigError(f"{base.place}: {BASE_KEY} takes one file name or a list of them, not {base.value!r}")
+        name = os.path.join(os.path.dirname(path), os.path.expanduser(name))
+        _lay_over(_read_file(name, (*above, real)), merged)
+    _lay_over(entries, merged)
+    return merged
+
+
+def _lay_over(upper: dict[str, Entry], lower: dict[str, Entry]) -> None:
+    for key, entry in upper.items():
+        below = lower.get(key)
+        if below is not None and isinstance(entry.value, dict) and isinstance(below.value, dict):
+            _lay_over(entry.value, below.value)
+        else:
+            lower[key] = entry
+
+
+def _parse(text: str, name: str) -> dict[str, Entry]:
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None or (isinstance(root, yaml.ScalarNode) and root.tag.endswith(":null")):
+            return {}
+        if not isinstance(root, yaml.MappingNode):
+            raise ConfigError(f"{name}: a config file holds KEY: VALUE lines, this one holds {root.value!r:.60}")
+        return _mapping(loader, root, name)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    finally:
+        loader.dispose()
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> dict[str, Entry]:
+    _refuse_duplicates(loader, node, name)
+    loader.flatten_mapping(node)  # "<<: *anchor"; merged keys come first, so that the file's own ones win
+    entries: dict[str, Entry] = {}
+    for key_node, value_node in node.value:
+        key = str(loader.construct_object(key_node, deep=True))
+        place = f"{name}:{key_node.start_mark.line + 1}"
+        if isinstance(value_node, yaml.MappingNode):
+            entries[key] = Entry(_mapping(loader, value_node, name), place)
+        else:
+            entries[key] = Entry(loader.construct_object(value_node, deep=True), place)
+    return entries
+
+
+def _refuse_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> None:
+    seen: dict[Hashable, int] = {}
+    for key_node, _ in node.value:
+        key = str(loader.construct_object(key_node, deep=True))
+        line = key_node.start_mark.line + 1
+        if key in seen:
+            raise ConfigError(
+                f"{name}:{line}: the key {key} stands here and in line {seen[key]}; the first would be lost, remove one"
+            )
+        seen[key] = line
