@@ -13,7 +13,7 @@ _OUR_OPTIONS = ("--cfg", "--opts", "--shard_id", "--num_shards", "--init_method"
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the shared options, for ``parse_arguments``. A tool may add options of its own, with ``--`` names."""
+    """A parser with the shared options, for ``parse_arguments``. A tool may add ``--`` options of its own."""
     parser = argparse.ArgumentParser(
         description=description,
         allow_abbrev=False,
@@ -42,7 +42,7 @@ def parse_arguments(
         require_cfg: refuse a command line without ``--cfg``.
 
     Returns:
-        A namespace with ``cfg_files`` (list of str) and ``overrides`` (flat list), which are what ``load_config`` takes,
+        A namespace with ``cfg_files`` (list of str) and ``overrides`` (flat list), which ``load_config`` takes,
         ``init_method``, ``shard_id``, ``num_shards`` (None if not given) and the options that the tool added.
 
     Raises:

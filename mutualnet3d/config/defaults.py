@@ -1,5 +1,7 @@
 """The default config: PySlowFast's schema plus the nodes of this package."""
 
+from functools import cache
+
 import yaml
 from fvcore.common.config import CfgNode
 from slowfast.config.defaults import get_cfg as get_pyslowfast_cfg
@@ -50,6 +52,11 @@ def get_cfg() -> CfgNode:
     the nodes ``MUTUALNET``, ``CALIBRATION``, ``QUERY_TABLE`` and ``SYNTHETIC``. With ``MUTUALNET.ENABLE`` False, the
     default, a run is plain PySlowFast training.
     """
+    return _defaults().clone()
+
+
+@cache
+def _defaults() -> CfgNode:
     cfg = get_pyslowfast_cfg()
     for text in (ADDED_KEYS, OWN_KEYS):
         _graft(cfg, yaml.safe_load(text))

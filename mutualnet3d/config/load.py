@@ -38,13 +38,13 @@ def load_config(files: str | os.PathLike | Sequence[str | os.PathLike] = (), ove
         ConfigError: a file is missing, is not YAML or names a key twice; a key is unknown (with the nearest known
             one); a value has the wrong type; values contradict each other (``check_config``).
     """
-    cfg = get_cfg()
+    cfg, defaults = get_cfg(), get_cfg()
     for path in [files] if isinstance(files, str | os.PathLike) else files:
-        _merge(cfg, read_yaml(path))
-    _merge_overrides(cfg, overrides)
+        _merge(cfg, defaults, defaults, read_yaml(path), "")
+    _merge_overrides(cfg, defaults, overrides)
     check_config(cfg)
     _scale_learning_rates(cfg)
-    _announce_unread(cfg)
+    _announce_unread(cfg, defaults)
     return cfg
 
 
@@ -56,19 +56,14 @@ def load_config_text(text: str, overrides: Sequence[Any] = (), name: str = "stor
     Raises:
         ConfigError: as ``load_config``.
     """
-    cfg = get_cfg()
-    _merge(cfg, parse_yaml(text, name))
-    _merge_overrides(cfg, overrides)
+    cfg, defaults = get_cfg(), get_cfg()
+    _merge(cfg, defaults, defaults, parse_yaml(text, name), "")
+    _merge_overrides(cfg, defaults, overrides)
     check_config(cfg)
     return cfg
 
 
-def _merge(cfg: CfgNode, entries: dict[str, Entry]) -> None:
-    defaults = get_cfg()
-    _merge_node(cfg, defaults, defaults, entries, "")
-
-
-def _merge_node(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Entry], prefix: str) -> None:
+def _merge(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Entry], prefix: str) -> None:
     """Write ``entries`` into ``cfg``; ``node`` is the same place in the defaults ``root``, which give the types."""
     for name, entry in entries.items():
         key = prefix + name
@@ -84,18 +79,16 @@ def _merge_node(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, E
                 raise ConfigError(
                     f"{entry.place}: {key} is a node with keys of its own, not a value (given: {entry.value!r})"
                 )
-            _merge_node(cfg[name], node[name], root, entry.value, key + ".")
+            _merge(cfg[name], node[name], root, entry.value, key + ".")
         elif isinstance(entry.value, dict):
             raise ConfigError(f"{entry.place}: {key} is one value, not a node; it has no keys below it")
         else:
             cfg[name] = coerce(key, entry.value, node[name], entry.place)
 
 
-def _merge_overrides(cfg: CfgNode, overrides: Sequence[Any]) -> None:
+def _merge_overrides(cfg: CfgNode, defaults: CfgNode, overrides: Sequence[Any]) -> None:
     if isinstance(overrides, str | bytes | dict):
-        raise ConfigError(
-            f"overrides is {overrides!r}; write a flat list of keys and values: ['MODEL.NUM_CLASSES', 10]"
-        )
+        raise ConfigError(f"overrides is {overrides!r}; write a flat list: ['MODEL.NUM_CLASSES', 10]")
     overrides = list(overrides)
     for key in overrides[0::2]:
         if not isinstance(key, str):
@@ -105,10 +98,12 @@ def _merge_overrides(cfg: CfgNode, overrides: Sequence[Any]) -> None:
             f"override {overrides[-1]} has no value; overrides are pairs: KEY VALUE (given: {len(overrides)} words)"
         )
     for key, value in zip(overrides[0::2], overrides[1::2], strict=True):
+        if key.split(".")[0] not in defaults:
+            raise ConfigError(_unknown_key(key, "override", defaults))
         entry = Entry(value, "override")
         for name in reversed(key.split(".")):
             entry = Entry({name: entry}, "override")
-        _merge(cfg, entry.value)
+        _merge(cfg, defaults, defaults, entry.value, "")
 
 
 def _without_places(entry: Entry) -> Any:
@@ -153,8 +148,7 @@ def _scale_learning_rates(cfg: CfgNode) -> None:
         _logger.info("learning rates multiplied by NUM_SHARDS = %d", cfg.NUM_SHARDS)
 
 
-def _announce_unread(cfg: CfgNode) -> None:
-    defaults = get_cfg()
+def _announce_unread(cfg: CfgNode, defaults: CfgNode) -> None:
     for key in UNREAD_KEYS:
         here, there = cfg, defaults
         for name in key.split("."):

@@ -1,7 +1,7 @@
 """Keys of PySlowFast's current schema that release 1.0 on the package index lacks, with their default values.
 
-Names and values are those of PySlowFast's public repository, so its YAML files load unchanged. ``DATA.DECODING_BACKEND``
-is ours (PyAV), and the AVA folders are empty instead of naming somebody's disk.
+Names and values are those of PySlowFast's public repository, so its YAML files load unchanged. Two exceptions:
+``DATA.DECODING_BACKEND`` is ours (PyAV), and the AVA folders are empty instead of naming somebody's disk.
 """
 
 # YAML, one node after the other; a key that release 1.0 has as well is here because its default or its type changed.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -82,7 +83,7 @@ def _positive_int(value: Any) -> bool:
 
 
 def _ascending(values: list) -> bool:
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+    return all(a < b for a, b in pairwise(values))
 
 
 def _check_machine(cfg: CfgNode) -> None:
