@@ -1,0 +1,27 @@
+"""Slimmable primitives for 2-D and 3-D networks; they know nothing of video or images."""
+
+from mutualnet3d.layers.activation import Activation, Slimmable, activate, activation_of
+from mutualnet3d.layers.channels import Channels, make_divisible
+from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
+from mutualnet3d.layers.linear import SlimmableLinear
+from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d
+from mutualnet3d.layers.population import PopulationStatistics
+from mutualnet3d.layers.slimming import copy_dense, extract_dense, make_slimmable
+
+__all__ = [
+    "Activation",
+    "Channels",
+    "PopulationStatistics",
+    "Slimmable",
+    "SlimmableBatchNorm2d",
+    "SlimmableBatchNorm3d",
+    "SlimmableConv2d",
+    "SlimmableConv3d",
+    "SlimmableLinear",
+    "activate",
+    "activation_of",
+    "copy_dense",
+    "extract_dense",
+    "make_divisible",
+    "make_slimmable",
+]

@@ -1,0 +1,110 @@
+"""Calibration: BatchNorm statistics of configurations, recomputed with frozen weights.
+
+For each configuration the population statistics of every BatchNorm's input over all batches are stored in the model
+(section 3.1 of the paper; the estimator is that of precise BN, arXiv 2105.07576). Batches are outside and
+configurations inside: each clip is decoded and moved to the device once however many configurations read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import nn
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.layers import (
+    PopulationStatistics,
+    SlimmableBatchNorm2d,
+    SlimmableBatchNorm3d,
+    activation_of,
+)
+
+
+@torch.no_grad()
+def calibrate(
+    model: nn.Module,
+    batches: Iterable,
+    configurations: Sequence[Configuration],
+    *,
+    forward: Callable[[nn.Module, object, Configuration], object] | None = None,
+) -> None:
+    """Store the statistics of ``configurations`` in ``model``, computed over ``batches``.
+
+    Weights, the statistics of other configurations and, unless full is asked for, the running statistics stay
+    bit-identical. Dropout is off. The full configuration's statistics replace the running ones (precise BN).
+
+    Args:
+        model: a network with a ``space``.
+        batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
+        configurations: members of the space.
+        forward: how to run the model on a batch at a configuration; default ``model(clip.to(device), configuration)``.
+
+    Raises:
+        ConfigurationError: a configuration is outside the space.
+        ValueError: there are no batches or no configurations.
+    """
+    configurations = list(dict.fromkeys(model.space.check(c) for c in configurations))
+    if not configurations:
+        raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
+    norms = [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
+    collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
+    forward = forward or _forward_clip
+    count = 0
+    with _batch_statistics_only(model):
+        for batch in batches:
+            count += 1
+            for configuration in configurations:
+                with _observing(norms, collected[configuration]):
+                    forward(model, batch, configuration)
+    if not count:
+        raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
+    for configuration in configurations:
+        activation = activation_of(configuration, model.space.full)
+        for norm, seen in zip(norms, collected[configuration], strict=True):
+            if seen.count:  # a layer that a forward pass does not use has nothing to store
+                norm.store_statistics(activation, seen.mean, seen.var)
+
+
+def calibrated_configurations(model: nn.Module) -> tuple[Configuration, ...]:
+    """The configurations whose statistics ``model`` holds, apart from full."""
+    for module in model.modules():
+        if isinstance(module, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
+            return tuple(module.statistics)
+    return ()
+
+
+def discard_statistics(model: nn.Module) -> None:
+    """Forget the statistics of all configurations but full: they belong to weights that are about to change."""
+    for module in model.modules():
+        if isinstance(module, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
+            module.statistics = {}
+
+
+def _forward_clip(model: nn.Module, clip: torch.Tensor, configuration: Configuration) -> None:
+    device = next(model.parameters()).device
+    model(clip.to(device, non_blocking=True), configuration)
+
+
+@contextlib.contextmanager
+def _batch_statistics_only(model: nn.Module) -> Iterator[None]:
+    """Eval mode for everything: observed BatchNorms use the batch whatever their mode. Modes are restored."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextlib.contextmanager
+def _observing(norms: list[nn.Module], collectors: list[PopulationStatistics]) -> Iterator[None]:
+    for norm, collector in zip(norms, collectors, strict=True):
+        norm.observed = collector
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.observed = None

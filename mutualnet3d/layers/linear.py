@@ -1,0 +1,49 @@
+"""Slimmable linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
+from mutualnet3d.layers.channels import Channels
+
+
+class SlimmableLinear(Slimmable, nn.Linear):
+    """``torch.nn.Linear`` over :class:`Channels`: (..., active in) -> (..., active out), e.g. a classifier that reads
+    ``slim(2048) + fixed(256)`` features and writes ``fixed(400)`` logits."""
+
+    def __init__(self, in_channels: Channels, out_channels: Channels, bias: bool = True, **kwargs):
+        super().__init__(in_channels.size, out_channels.size, bias, **kwargs)
+        self._set_channels(in_channels, out_channels)
+
+    @classmethod
+    def from_dense(cls, linear: nn.Linear, in_channels: Channels, out_channels: Channels) -> SlimmableLinear:
+        """A slimmable layer that shares the parameters of ``linear``; ValueError if the channels do not add up."""
+        layer = cls.__new__(cls)
+        layer.__dict__.update(linear.__dict__)
+        layer._set_channels(in_channels, out_channels)
+        return layer
+
+    def _set_channels(self, in_channels: Channels, out_channels: Channels) -> None:
+        if (in_channels.size, out_channels.size) != (self.in_features, self.out_features):
+            raise ValueError(
+                f"channels {in_channels.size} -> {out_channels.size} do not match the layer's "
+                f"{self.in_features} -> {self.out_features}"
+            )
+        self.in_slim, self.out_slim = in_channels, out_channels
+
+    def active_parameters(self, width: float) -> tuple[torch.Tensor, torch.Tensor | None]:
+        weight = self.in_slim.narrow(self.out_slim.narrow(self.weight, 0, width), 1, width)
+        return weight, None if self.bias is None else self.out_slim.narrow(self.bias, 0, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, *self.active_parameters(self.activation.width))
+
+    def to_dense(self, activation: Activation, *, skeleton: bool = False) -> nn.Linear:
+        weight, bias = self.active_parameters(activation.width)
+        dense = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+        dense.weight = dense_parameter(weight, skeleton)
+        dense.bias = dense_parameter(bias, skeleton)
+        return dense.train(self.training)

@@ -1,0 +1,27 @@
+"""From a config to a network."""
+
+from __future__ import annotations
+
+import torch
+
+from mutualnet3d.errors import ConfigError
+from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.models.slow import Slow
+from mutualnet3d.models.slowfast import SlowFast
+from mutualnet3d.models.x3d import X3D
+
+ARCHITECTURES: dict[str, type[AdaptiveNetwork]] = {"slow": Slow, "slowonly": Slow, "slowfast": SlowFast, "x3d": X3D}
+
+
+def build_model(cfg) -> AdaptiveNetwork:
+    """The network of MODEL.ARCH on the CPU, in training mode, initialised from RNG_SEED; the global RNG is left alone.
+
+    Raises:
+        ConfigError: the architecture is unknown, or a key asks for what the network cannot honour.
+        ConfigurationError: the MUTUALNET ranges are empty or unordered.
+    """
+    if cfg.MODEL.ARCH not in ARCHITECTURES:
+        raise ConfigError(f"MODEL.ARCH {cfg.MODEL.ARCH!r} is not one of {', '.join(ARCHITECTURES)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.RNG_SEED)
+        return ARCHITECTURES[cfg.MODEL.ARCH](cfg)

@@ -1,0 +1,103 @@
+"""What every slimmable video network shares: from a clip and a configuration to the views that its backbone eats.
+
+Shapes: N clips, C channels, T frames, H height, W width, K classes, R boxes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mutualnet3d.configuration import Configuration, ConfigurationSpace, frame_indices
+from mutualnet3d.layers import activate
+
+
+class AdaptiveNetwork(nn.Module):
+    """Mixin that makes a slimmable backbone run at any configuration of its space.
+
+    A concrete network is ``class Slow(AdaptiveNetwork, SlowBackbone)``: the backbone is an ordinary network of
+    ``forward(*views, boxes=None)``, whose layers were made slimmable; ``dense_class`` names it, so an extracted
+    sub-network is an instance of it.
+
+    Attributes:
+        space: the configurations that the network runs at.
+        alpha: frames of the clip per frame of the Slow pathway; 1 for one-branch networks.
+        num_frames: frames of a training clip.
+    """
+
+    space: ConfigurationSpace
+    alpha: int
+    num_frames: int
+    has_fast_pathway: bool
+    input_channels: int
+
+    def forward(
+        self, clip: torch.Tensor, configuration: Configuration | None = None, boxes: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits of ``clip`` at ``configuration`` (default: full).
+
+        Args:
+            clip: (N, C, T, H, W) float, normalised, at full resolution.
+            configuration: a member of ``space``.
+            boxes: for detection networks, (R, 5) float rows ``[clip index, x1, y1, x2, y2]`` in full-resolution pixels.
+
+        Returns:
+            (N, K) logits, or (R, K) for detection.
+
+        Raises:
+            ConfigurationError: the configuration is outside the space.
+            NotCalibratedError: in eval mode, the configuration has no BatchNorm statistics.
+            ValueError: the clip or the boxes have another shape or type.
+        """
+        views = self.pathways(clip, configuration)
+        if boxes is not None:
+            boxes = self.pathway_boxes(boxes, clip, views)
+        with activate(self, configuration):
+            return super().forward(*views, boxes=boxes)
+
+    def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
+        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w).
+
+        The Slow pathway keeps ``floor(linspace(0, T - 1, T // alpha))`` of the clip's frames (PySlowFast's rule), at
+        a temporal resolution below full the same rule of those, and is resized bilinearly per frame
+        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper).
+        """
+        configuration = self.space.full if configuration is None else self.space.check(configuration)
+        if clip.ndim != 5 or not clip.is_floating_point() or clip.shape[1] != self.input_channels:
+            raise ValueError(
+                f"clip must be a normalised float tensor (N, {self.input_channels}, T, H, W), "
+                f"got {clip.dtype} of shape {tuple(clip.shape)}"
+            )
+        length = clip.shape[2]
+        if length < self.alpha:
+            raise ValueError(f"a clip of {length} frames has no frame for the Slow pathway: alpha is {self.alpha}")
+        kept = frame_indices(length, length // self.alpha)
+        if configuration.temporal != self.space.temporal[-1]:
+            wanted = self.space.scaled_length(configuration, len(kept))
+            kept = tuple(kept[i] for i in frame_indices(len(kept), wanted))
+        slow = clip if len(kept) == length else clip[:, :, list(kept)]
+        size = tuple(self.space.scaled_size(configuration, side) for side in clip.shape[3:])
+        slow = resize_frames(slow, size)
+        return (slow, clip) if self.has_fast_pathway else (slow,)
+
+    def pathway_boxes(
+        self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...]:
+        """``boxes`` (R, 5) of the clip in the pixels of each view: the Slow pathway's shrink with its view."""
+        if boxes.ndim != 2 or boxes.shape[1] != 5:
+            raise ValueError(f"boxes must be (R, 5) rows [index, x1, y1, x2, y2], got shape {tuple(boxes.shape)}")
+        height, width = clip.shape[3:]
+        scaled = []
+        for view in views:
+            x, y = view.shape[4] / width, view.shape[3] / height
+            scaled.append(boxes * boxes.new_tensor([1.0, x, y, x, y]))
+        return tuple(scaled)
+
+
+def resize_frames(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bilinear resizing of (N, C, T, H, W) to ``size`` (height, width), each frame on its own; no copy if it fits."""
+    if tuple(x.shape[3:]) == tuple(size):
+        return x
+    frames = F.interpolate(x.flatten(1, 2), size=size, mode="bilinear", align_corners=False, antialias=False)
+    return frames.unflatten(1, x.shape[1:3])
