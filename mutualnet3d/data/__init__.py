@@ -1,0 +1,27 @@
+"""Videos in, uint8 clips out: decoding, sampling, cropping, batching. Knows nothing of networks."""
+
+from mutualnet3d.data.build import build_entries
+from mutualnet3d.data.decode import VideoReader, open_video
+from mutualnet3d.data.kinetics import TestItem, TestVideos, TrainClips, TrainItem
+from mutualnet3d.data.kinetics_list import VideoEntry, read_list
+from mutualnet3d.data.loader import EpochSampler, TrainBatch, test_loader, train_loader
+from mutualnet3d.data.transforms import normalise
+from mutualnet3d.data.unreadable import UnreadableVideos
+
+__all__ = [
+    "EpochSampler",
+    "TestItem",
+    "TestVideos",
+    "TrainBatch",
+    "TrainClips",
+    "TrainItem",
+    "UnreadableVideos",
+    "VideoEntry",
+    "VideoReader",
+    "build_entries",
+    "normalise",
+    "open_video",
+    "read_list",
+    "test_loader",
+    "train_loader",
+]

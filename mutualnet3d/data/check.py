@@ -1,0 +1,141 @@
+"""Decode videos from end to end and say of each one whether it can be used: what ``tools/check_data.py`` runs."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mutualnet3d.data.decode import BACKENDS, open_video
+from mutualnet3d.data.kinetics_list import read_csv
+from mutualnet3d.errors import ConfigError, DataError, VideoError
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What is known of one video: ``frames`` that decode, ``fps``, ``width`` and ``height`` after rotation.
+
+    ``status`` is "ok" or "unusable"; ``reason`` says why it is unusable, ``note`` what is odd about a usable one.
+    """
+
+    path: str
+    status: str
+    frames: int | None = None
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+def check_video(path: str, backend: str = "pyav") -> VideoReport:
+    """Decode a whole file in this process."""
+    try:
+        with open_video(path, backend) as video:
+            frames = video.count_decodable()
+            if frames == 0:
+                raise VideoError(path, "no frame can be decoded")
+            promised = video.promised_frames or video.num_frames
+            note = None if promised == frames else f"the container promises {promised} frames, {frames} decode"
+            return VideoReport(path, "ok", frames, round(video.fps, 3), video.width, video.height, note=note)
+    except VideoError as error:
+        return VideoReport(path, "unusable", reason=error.reason)
+
+
+def check_videos(
+    paths: list[str], backend: str = "pyav", workers: int = 1, time_limit: float = 300.0
+) -> Iterator[VideoReport]:
+    """Check files in parallel, each in a process of its own, and yield reports in the order of ``paths``.
+
+    A file that takes more than ``time_limit`` seconds, or that kills its process, is unusable.
+    """
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([__name__])
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        yield from pool.map(lambda path: _check_apart(context, path, backend, time_limit), paths)
+
+
+def _check_apart(context, path: str, backend: str, time_limit: float) -> VideoReport:
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_report, args=(sender, path, backend), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(time_limit):
+            return receiver.recv()
+        reason = f"decoding takes more than {time_limit:g} seconds"
+    except EOFError:
+        process.join()
+        reason = f"the decoder crashed (exit code {process.exitcode})"
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return VideoReport(path, "unusable", reason=reason)
+
+
+def _send_report(sender, path: str, backend: str) -> None:
+    sender.send(check_video(path, backend))
+
+
+def list_videos(arguments: list[str], prefix: str | None = None, separator: str = " ") -> list[str]:
+    """Video files that the arguments name: a ``.csv`` stands for the videos in it.
+
+    Their paths are relative to ``prefix``; without one to the folder of the csv, or one or two folders above it if the
+    first video of the list is found there, or else to the current folder.
+
+    Raises:
+        DataError: a csv is missing or malformed.
+    """
+    videos = []
+    for argument in arguments:
+        if Path(argument).suffix.lower() != ".csv":
+            videos.append(argument)
+            continue
+        listed = [video for _, (video, _) in read_csv(argument, separator)]
+        base = _base_folder(Path(argument), listed) if prefix is None else prefix
+        videos.extend(os.path.join(base, video) for video in listed)
+    return videos
+
+
+def _base_folder(csv: Path, listed: list[str]) -> str:
+    folder = csv.absolute().parent
+    candidates = [folder, folder.parent, folder.parent.parent]
+    for candidate in candidates:
+        if any((candidate / video).exists() for video in listed):
+            return os.path.relpath(candidate)
+    return ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line. Returns 0 if all videos are usable, 1 if any is not, 2 if the command cannot be carried out."""
+    parser = argparse.ArgumentParser(
+        prog="check_data.py",
+        description="Decode videos from end to end; print one JSON line for each. Exit code 1 if any is unusable.",
+        epilog="A .csv (lines 'path label') stands for the videos in it. Their paths are relative to --prefix; without it "
+        "to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos first; "
+        "or else to the current folder.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE_OR_CSV", help="videos, and lists of videos")
+    parser.add_argument("--prefix", help="folder that the paths in a csv are relative to (DATA.PATH_PREFIX)")
+    parser.add_argument("--separator", default=" ", help="between path and label (DATA.PATH_LABEL_SEPARATOR); a blank")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="files at a time; all cores")
+    parser.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder; pyav")
+    parser.add_argument("--time-limit", type=float, default=300.0, help="seconds per file; 300")
+    options = parser.parse_args(arguments)
+    usable = True
+    try:
+        videos = list_videos(options.files, options.prefix, options.separator)
+        for report in check_videos(videos, options.backend, options.workers, options.time_limit):
+            print(json.dumps(asdict(report)), flush=True)
+            usable = usable and report.status == "ok"
+    except (DataError, ConfigError) as error:
+        print(f"check_data.py: {error}", file=sys.stderr)
+        return 2
+    return 0 if usable else 1

@@ -1,0 +1,54 @@
+"""The record of the videos that could not be read."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+FILE_NAME = "unreadable_videos.jsonl"
+
+
+class UnreadableVideos:
+    """Counts unreadable videos, warns once about each and lists each once in OUTPUT_DIR/unreadable_videos.jsonl.
+
+    A run that goes on in the same folder does not list or report a video again.
+
+    Attributes:
+        counts: how often each path failed in this run.
+    """
+
+    def __init__(self, output_dir: str | Path, logger: logging.Logger | None = None):
+        self.path = Path(output_dir) / FILE_NAME
+        self.counts: Counter[str] = Counter()
+        self._logger = logger or logging.getLogger(__name__)
+        self._listed = _listed_paths(self.path)
+
+    def add(self, failures: Iterable[tuple[str, str]]) -> None:
+        """Record (path, reason) pairs, as batches carry them."""
+        for path, reason in failures:
+            self.counts[path] += 1
+            if path in self._listed:
+                continue
+            self._listed.add(path)
+            self._logger.warning("unreadable video %s: %s (listed in %s)", path, reason, self.path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"path": path, "reason": reason}) + "\n")
+
+    def __len__(self) -> int:
+        """Number of different videos that failed in this run."""
+        return len(self.counts)
+
+
+def _listed_paths(path: Path) -> set[str]:
+    """Paths in the file of an earlier run; a last line that was cut off does not count."""
+    if not path.exists():
+        return set()
+    listed = set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            listed.add(json.loads(line)["path"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return listed

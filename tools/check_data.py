@@ -1,0 +1,9 @@
+#!/usr/bin/env python
+"""Decode videos from end to end and print one JSON line for each: see --help."""
+
+import sys
+
+from mutualnet3d.data.check import main
+
+if __name__ == "__main__":
+    sys.exit(main())
