@@ -34,6 +34,9 @@ QUERY_TABLE:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; if given they take the place of the grid
   FILE: query_table.json # file name inside OUTPUT_DIR
 
+TRAIN:
+  MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
+
 SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
   NUM_TRAIN: 60          # videos per class
   NUM_VAL: 10            # videos per class

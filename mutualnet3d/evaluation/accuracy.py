@@ -1,0 +1,41 @@
+"""Top-1 and top-5 accuracy of videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Percentages over the videos that could be read.
+
+    Attributes:
+        top1, top5: per cent; ``top5`` is of the 5 (or all, if fewer) highest scores.
+        videos: how many videos were scored.
+        missing: how many could not be read; they are not in the percentages.
+    """
+
+    top1: float
+    top5: float
+    videos: int
+    missing: int = 0
+
+    def __str__(self) -> str:
+        missing = f", {self.missing} videos missing" if self.missing else ""
+        return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} % of {self.videos} videos{missing}"
+
+
+def topk_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
+    """Per cent of rows of ``scores`` (N, K) whose label (N,) is among the k highest; ``k`` is capped at K.
+
+    A label counts as many ranks down as there are scores above it, and equal scores of lower classes, so a network that
+    answers the same everywhere does not count as right.
+    """
+    if len(labels) == 0:
+        return float("nan")
+    own = scores.gather(1, labels[:, None])
+    classes = torch.arange(scores.shape[1], device=scores.device)
+    ahead = (scores > own) | ((scores == own) & (classes < labels[:, None]))
+    return 100.0 * (ahead.sum(1) < k).double().mean().item()

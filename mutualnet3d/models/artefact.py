@@ -1,0 +1,68 @@
+"""A network as one file: weights, statistics, config and space. The file says what it is; nothing else is needed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from mutualnet3d.config import load_config_text
+from mutualnet3d.configuration import ConfigurationSpace
+from mutualnet3d.errors import CheckpointError
+from mutualnet3d.files import atomic_write
+from mutualnet3d.models.build import build_model
+from mutualnet3d.models.network import AdaptiveNetwork
+
+FORMAT = "mutualnet3d network"
+
+
+def model_entries(model: AdaptiveNetwork, cfg) -> dict:
+    """What describes ``model`` in a file; checkpoints add the state of training. PySlowFast reads the same names."""
+    return {"format": FORMAT, "model_state": model.state_dict(), "cfg": cfg.dump(), "space": model.space.to_dict()}
+
+
+def save_model(path: str | os.PathLike, model: AdaptiveNetwork, cfg) -> None:
+    """Write ``model`` with the statistics of its calibrated configurations, atomically."""
+    with atomic_write(path) as file:
+        torch.save(model_entries(model, cfg), file)
+
+
+def load_model(path: str | os.PathLike) -> AdaptiveNetwork:
+    """The network of a file that training wrote (``model.pyth`` or a checkpoint), in eval mode on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, or not of this package.
+    """
+    entries = read_checkpoint(path)
+    model = build_model(load_config_text(entries["cfg"]))
+    check_space(entries, model, path)
+    model.load_state_dict(entries["model_state"])
+    return model.eval()
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict:
+    """The entries of a file of this package, on the CPU. Only tensors and plain values are read, never code."""
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        entries = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{path}: truncated or not a checkpoint ({reason[0]})") from error
+    if not isinstance(entries, dict) or entries.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: not a checkpoint of mutualnet3d. Weights of PySlowFast and pytorchvideo are loaded into a built "
+            "network by mutualnet3d.load_weights, or by TRAIN.CHECKPOINT_FILE_PATH"
+        )
+    return entries
+
+
+def check_space(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -> None:
+    """CheckpointError if the file was trained for another space than ``model`` has."""
+    trained = ConfigurationSpace.from_dict(entries["space"])
+    if trained != model.space:
+        raise CheckpointError(
+            f"{path} was trained for {trained}, the config asks for {model.space}; use the config it was trained with"
+        )

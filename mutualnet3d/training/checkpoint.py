@@ -1,0 +1,116 @@
+"""Checkpoints of a training run: everything that makes a resumed run equal to one that never stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mutualnet3d.errors import CheckpointError
+from mutualnet3d.files import atomic_write
+from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint
+from mutualnet3d.models.network import AdaptiveNetwork
+
+_NAME = re.compile(r"^checkpoint_epoch_(\d{5,})(?:_iteration_(\d{6,}))?\.pyth$")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands: ``epoch`` epochs are complete and ``iteration`` iterations of the next one."""
+
+    epoch: int
+    iteration: int = 0
+
+
+def checkpoint_path(output_dir: str | os.PathLike, position: Position) -> Path:
+    """``checkpoints/checkpoint_epoch_00003.pyth`` as PySlowFast names it; ``..._iteration_000120.pyth`` inside an epoch."""
+    inside = f"_iteration_{position.iteration:06d}" if position.iteration else ""
+    return Path(output_dir) / "checkpoints" / f"checkpoint_epoch_{position.epoch:05d}{inside}.pyth"
+
+
+def save_checkpoint(
+    output_dir: str | os.PathLike,
+    model: AdaptiveNetwork,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    cfg,
+    position: Position,
+) -> Path:
+    """Write the checkpoint of ``position``, atomically; the ones written inside earlier epochs are then removed."""
+    entries = model_entries(model, cfg) | {
+        "epoch": position.epoch - 1,  # PySlowFast's: the last complete epoch, from 0
+        "iteration": position.iteration,
+        "optimizer_state": optimizer.state_dict(),
+        "scaler_state": scaler.state_dict(),
+        "rng_state": torch.get_rng_state(),
+        "cuda_rng_state": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    path = checkpoint_path(output_dir, position)
+    with atomic_write(path) as file:
+        torch.save(entries, file)
+    for older, at in list_checkpoints(output_dir):
+        if at.iteration and older != path:
+            older.unlink()
+    return path
+
+
+def list_checkpoints(output_dir: str | os.PathLike) -> list[tuple[Path, Position]]:
+    """The checkpoints of ``output_dir``, newest first."""
+    folder = Path(output_dir) / "checkpoints"
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if match := _NAME.match(path.name):
+            found.append((path, Position(int(match[1]), int(match[2] or 0))))
+    return sorted(found, key=lambda pair: (pair[1].epoch, pair[1].iteration), reverse=True)
+
+
+def newest_readable(output_dir: str | os.PathLike) -> tuple[Path, dict] | None:
+    """The newest checkpoint that can be read, with its entries; damaged ones are passed over with a warning.
+
+    Raises:
+        CheckpointError: there are checkpoints and none of them can be read.
+    """
+    found = list_checkpoints(output_dir)
+    for path, _ in found:
+        try:
+            return path, read_checkpoint(path)
+        except CheckpointError as error:
+            _logger.warning("%s; falling back to the checkpoint before it", error)
+    if found:
+        raise CheckpointError(
+            f"none of the {len(found)} checkpoints in {found[0][0].parent} can be read; move them away to start afresh"
+        )
+    return None
+
+
+def restore(
+    path: Path,
+    entries: dict,
+    model: AdaptiveNetwork,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> Position:
+    """Put model, optimizer, scaler and random numbers back to what they were; returns where the run stood.
+
+    Raises:
+        CheckpointError: the checkpoint belongs to another space or network, or holds no state of training.
+    """
+    check_space(entries, model, path)
+    try:
+        model.load_state_dict(entries["model_state"])
+        optimizer.load_state_dict(entries["optimizer_state"])
+        scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
+        torch.set_rng_state(entries["rng_state"])
+        if torch.cuda.is_available() and entries["cuda_rng_state"]:
+            torch.cuda.set_rng_state_all(entries["cuda_rng_state"])
+        return Position(entries["epoch"] + 1, entries["iteration"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot resume this run ({type(error).__name__}: {str(error).splitlines()[0]}); it was written with "
+            "another config. Choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
+        ) from error

@@ -1,0 +1,51 @@
+"""Where and at which precision a run computes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+
+import torch
+
+from mutualnet3d.errors import ConfigError
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(cfg) -> torch.device:
+    """NUM_GPUS 0 is the CPU, 1 the current CUDA device.
+
+    Raises:
+        ConfigError: more GPUs are asked for than there are, or more than one.
+    """
+    if cfg.NUM_GPUS == 0:
+        return torch.device("cpu")
+    found = torch.cuda.device_count()
+    if cfg.NUM_GPUS > found:
+        raise ConfigError(f"NUM_GPUS is {cfg.NUM_GPUS}, this machine has {found}; set NUM_GPUS {min(found, 1)}")
+    if cfg.NUM_GPUS > 1 or cfg.NUM_SHARDS > 1:
+        raise ConfigError(
+            f"NUM_GPUS {cfg.NUM_GPUS} x NUM_SHARDS {cfg.NUM_SHARDS}: this version runs on one device; set both to 1"
+        )
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.AbstractContextManager]:
+    """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION."""
+    if not cfg.TRAIN.MIXED_PRECISION:
+        return contextlib.nullcontext
+    return functools.partial(torch.autocast, device.type, dtype=_dtype(cfg))
+
+
+def build_scaler(cfg, device: torch.device) -> torch.amp.GradScaler:
+    """Loss scaling, which float16 needs; disabled, and so the identity, otherwise."""
+    enabled = cfg.TRAIN.MIXED_PRECISION and _dtype(cfg) is torch.float16
+    return torch.amp.GradScaler(device.type, enabled=enabled)
+
+
+def _dtype(cfg) -> torch.dtype:
+    name = cfg.TRAIN.MIXED_PRECISION_DTYPE
+    if name not in _DTYPES:
+        raise ConfigError(f"TRAIN.MIXED_PRECISION_DTYPE {name!r} is not one of {', '.join(_DTYPES)}")
+    return _DTYPES[name]

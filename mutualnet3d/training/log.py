@@ -1,0 +1,117 @@
+"""What a run says: lines for people on the terminal and in ``stdout.log``, JSON lines in ``log.jsonl``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import simplejson
+
+from mutualnet3d.configuration import Configuration
+
+
+def setup_logging(output_dir: str | Path) -> None:
+    """Send this package's messages to the terminal and to OUTPUT_DIR/stdout.log; other loggers are left alone."""
+    Path(output_dir).mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("mutualnet3d")
+    logger.setLevel(logging.INFO)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    form = logging.Formatter("[%(asctime)s] %(message)s", datefmt="%m/%d %H:%M:%S")
+    for handler in (
+        logging.StreamHandler(sys.stdout),
+        logging.FileHandler(Path(output_dir) / "stdout.log", encoding="utf-8"),
+    ):
+        handler.setFormatter(form)
+        logger.addHandler(handler)
+    logger.propagate = False
+
+
+def write_json_line(output_dir: str | Path, **values) -> None:
+    """Append one JSON object to OUTPUT_DIR/log.jsonl; numbers that are not finite become null."""
+    line = simplejson.dumps(values, ignore_nan=True)
+    with open(Path(output_dir) / "log.jsonl", "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+class Progress:
+    """Losses since the last report, rate and time left of a training run.
+
+    Args:
+        iterations_per_epoch, epochs: size of the run.
+        clips_per_iteration: for the rate.
+    """
+
+    def __init__(self, iterations_per_epoch: int, epochs: int, clips_per_iteration: int):
+        self.per_epoch, self.epochs, self.clips = iterations_per_epoch, epochs, clips_per_iteration
+        self._seconds: deque[float] = deque(maxlen=100)
+        self._last = time.perf_counter()
+        self._correct: list[float] = []
+        self._losses: list[tuple[tuple[Configuration, ...], list[float]]] = []
+
+    def skip_time(self) -> None:
+        """Do not count what happened since the last iteration (saving, evaluation) towards the rate."""
+        self._last = time.perf_counter()
+
+    def add(self, configurations: tuple[Configuration, ...], losses: list[float], correct: float) -> None:
+        """One iteration: its configurations (full, smallest, random ones), their losses and full's share of hits."""
+        now = time.perf_counter()
+        self._seconds.append(now - self._last)
+        self._last = now
+        self._losses.append((configurations, losses))
+        self._correct.append(correct)
+
+    def report(self, epoch: int, iteration: int, lr: float, grad_norm: float) -> dict:
+        """Means since the last report, as plain values; the last random configurations are named."""
+        configurations, last = self._losses[-1]
+        columns = list(zip(*(losses for _, losses in self._losses), strict=True))
+        names = ["full", "smallest", *(f"random{i}" for i in range(1, len(columns) - 1))]
+        means = {f"loss_{name}": sum(column) / len(column) for name, column in zip(names, columns, strict=False)}
+        randoms = [
+            {"configuration": str(c), "loss": loss} for c, loss in zip(configurations[2:], last[2:], strict=True)
+        ]
+        seconds = sum(self._seconds) / len(self._seconds)
+        left = (self.epochs - epoch) * self.per_epoch - iteration
+        values = {
+            "type": "train",
+            "epoch": epoch + 1,
+            "iteration": iteration,
+            **means,
+            "random": randoms,
+            "top1": 100 * sum(self._correct) / len(self._correct),
+            "lr": lr,
+            "grad_norm": grad_norm,
+            "clips_per_second": self.clips / seconds,
+            "eta_seconds": left * seconds,
+        }
+        self._losses, self._correct = [], []
+        return values
+
+
+def describe(values: dict, per_epoch: int, epochs: int) -> str:
+    """A line for people from :meth:`Progress.report`."""
+    parts = [f"epoch {values['epoch']}/{epochs} {values['iteration']}/{per_epoch}", f"loss {values['loss_full']:.3f}"]
+    if "loss_smallest" in values:
+        parts.append(f"smallest {values['loss_smallest']:.3f}")
+    parts += [f"{item['configuration']} {item['loss']:.3f}" for item in values["random"]]
+    parts += [
+        f"top-1 {values['top1']:.0f}%",
+        f"lr {values['lr']:.4g}",
+        f"{values['clips_per_second']:.1f} clips/s",
+        f"left {duration(values['eta_seconds'])}",
+    ]
+    return " | ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,214 @@
+"""The training loop: wiring of data, step, schedule, log and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mutualnet3d.calibration import calibrate, discard_statistics
+from mutualnet3d.configuration import Configuration, draw_configurations
+from mutualnet3d.data import (
+    EpochSampler,
+    TestVideos,
+    TrainBatch,
+    TrainClips,
+    UnreadableVideos,
+    VideoEntry,
+    build_entries,
+    normalise,
+    test_loader,
+    train_loader,
+)
+from mutualnet3d.errors import TrainingError
+from mutualnet3d.evaluation.grid import evaluate_grid
+from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
+from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
+from mutualnet3d.training.log import Progress, describe, write_json_line
+from mutualnet3d.training.losses import build_loss
+from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
+from mutualnet3d.training.schedule import learning_rate
+from mutualnet3d.training.step import mutual_backward
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The videos of a run; ``val`` is read only where it is evaluated."""
+
+    train: list[VideoEntry]
+    val: list[VideoEntry]
+
+    @classmethod
+    def from_cfg(cls, cfg) -> Lists:
+        return cls(build_entries(cfg, "train"), build_entries(cfg, "val"))
+
+
+def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None) -> None:
+    """Train ``model`` in place as ``cfg`` says; checkpoints and logs go to OUTPUT_DIR.
+
+    With TRAIN.AUTO_RESUME the newest checkpoint in OUTPUT_DIR is gone on from, with the very clips, configurations and
+    random numbers that an uninterrupted run would have seen. Ctrl-C saves before it stops.
+
+    Raises:
+        TrainingError: a loss is not finite.
+        CheckpointError: what lies in OUTPUT_DIR belongs to another config.
+        ConfigError, DataError: the config or a list is wrong.
+    """
+    lists = lists or Lists.from_cfg(cfg)
+    run = _Run(model, cfg, lists)
+    position = run.resume()
+    try:
+        for epoch in range(position.epoch, cfg.SOLVER.MAX_EPOCH):
+            run.train_epoch(epoch, position.iteration if epoch == position.epoch else 0)
+            run.finish_epoch(epoch)
+    except KeyboardInterrupt:
+        _logger.warning("interrupted; saved %s; run the same command again to go on", run.save(run.position))
+        raise
+
+
+class _Run:
+    """One run's parts, so that the functions below need no dozen arguments."""
+
+    def __init__(self, model: AdaptiveNetwork, cfg, lists: Lists):
+        self.cfg, self.lists = cfg, lists
+        self.device = choose_device(cfg)
+        self.model = model.to(self.device, memory_format=torch.channels_last_3d)
+        self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
+        self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
+        self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)
+        clips = TrainClips(lists.train, cfg, cfg.RNG_SEED)
+        self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, cfg.TRAIN.BATCH_SIZE)
+        self.loader = train_loader(clips, self.sampler, cfg)
+        self.per_epoch = self.sampler.num_batches
+        self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, cfg.TRAIN.BATCH_SIZE)
+        self.position = Position(0)
+
+    def resume(self) -> Position:
+        found = newest_readable(self.cfg.OUTPUT_DIR) if self.cfg.TRAIN.AUTO_RESUME else None
+        torch.manual_seed(self.cfg.RNG_SEED)
+        if found:
+            path, entries = found
+            self.position = restore(path, entries, self.model, self.optimizer, self.scaler)
+            _logger.info("resuming from %s at %s", path, self.position)
+        if self.position.epoch < self.cfg.SOLVER.MAX_EPOCH:
+            discard_statistics(self.model)
+        return self.position
+
+    def save(self, position: Position) -> Path:
+        return save_checkpoint(self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position)
+
+    def configurations(self, iteration: int) -> tuple[Configuration, ...]:
+        if not self.cfg.MUTUALNET.ENABLE:
+            return (self.model.space.full,)
+        return draw_configurations(
+            self.model.space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM
+        )
+
+    def train_epoch(self, epoch: int, start: int) -> None:
+        self.model.train()
+        if self.cfg.MODEL.FROZEN_BN:
+            freeze_batch_norm(self.model)
+        self.sampler.set_epoch(epoch, start)
+        self.progress.skip_time()
+        for iteration, batch in enumerate(self.loader, start=start):
+            lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
+            self.train_iteration(epoch, iteration, batch, lr)
+            self.position = Position(epoch, iteration + 1)
+
+    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch, lr: float) -> None:
+        self.unreadable.add(batch.failures)
+        set_learning_rate(self.optimizer, lr)
+        self.optimizer.zero_grad(set_to_none=True)
+        batch_on_device = batch.to(self.device)
+        clip = normalise(batch_on_device.clips, self.cfg.DATA.MEAN, self.cfg.DATA.STD)
+        configurations = self.configurations(epoch * self.per_epoch + iteration)
+        losses, logits = mutual_backward(
+            self.model,
+            clip,
+            batch_on_device.labels,
+            configurations,
+            self.loss,
+            distill_weight=self.cfg.MUTUALNET.DISTILL_WEIGHT,
+            autocast=self.autocast,
+            scale=self.scaler.scale,
+        )
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_gradients(self.model, self.cfg)
+        correct = (logits.argmax(1) == batch_on_device.labels).float().mean()
+        *values, norm, correct = torch.cat([losses, norm.view(1), correct.view(1)]).tolist()
+        if not all(map(math.isfinite, values)):
+            self._refuse_loss(epoch, iteration, configurations, values, batch)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.progress.add(configurations, values, correct)
+        done = iteration + 1
+        if done % self.cfg.LOG_PERIOD == 0 or done == self.per_epoch:
+            report = self.progress.report(epoch, done, lr, norm)
+            _logger.info(describe(report, self.per_epoch, self.cfg.SOLVER.MAX_EPOCH))
+            write_json_line(self.cfg.OUTPUT_DIR, **report)
+
+    def _refuse_loss(self, epoch, iteration, configurations, values, batch) -> None:
+        shown = ", ".join(f"{c}: {v}" for c, v in zip(configurations, values, strict=True))
+        files = "; ".join(self.lists.train[i].path for i in batch.indices.tolist())
+        raise TrainingError(
+            f"the loss is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}); the weights of the last "
+            f"checkpoint are untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
+        )
+
+    def finish_epoch(self, epoch: int) -> None:
+        """Precise BatchNorm, checkpoint, evaluation: each at its period and after the last epoch."""
+        cfg, last = self.cfg, epoch + 1 == self.cfg.SOLVER.MAX_EPOCH
+        save = last or (epoch + 1) % cfg.TRAIN.CHECKPOINT_PERIOD == 0
+        evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
+        if (save or evaluate) and cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE:
+            batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
+            calibrate(self.model, training_batches(cfg, self.lists.train, batches, epoch), [self.model.space.full])
+        self.position = Position(epoch + 1)
+        if save:
+            _logger.info("saved %s", self.save(self.position))
+        if evaluate:
+            self.evaluate(epoch)
+
+    def evaluate(self, epoch: int) -> None:
+        """Top-1 and top-5 of the full configuration on the validation list: the centre view of each video."""
+        loader = test_loader(TestVideos(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
+        result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg)
+        accuracy = result.accuracies()[self.model.space.full]
+        _logger.info("epoch %d: validation of full: %s", epoch + 1, accuracy)
+        write_json_line(self.cfg.OUTPUT_DIR, type="val", epoch=epoch + 1, top1=accuracy.top1, top5=accuracy.top5)
+
+
+def training_batches(
+    cfg, entries: list[VideoEntry], num_batches: int, epoch: int = 0, batch_size: int = 0
+) -> Iterator[torch.Tensor]:
+    """``num_batches`` normalised batches (N, 3, T, H, W) of training clips, for calibration; always the same ones.
+
+    The seed differs from training's, so that the clips are other ones than those the weights were last fitted to.
+    """
+    seed = cfg.RNG_SEED + 1
+    clips = TrainClips(entries, cfg, seed)
+    size = min(batch_size or cfg.TRAIN.BATCH_SIZE, len(clips))
+    given = 0
+    while given < num_batches:
+        sampler = EpochSampler(len(clips), seed, epoch, size)
+        for batch in train_loader(clips, sampler, cfg):
+            if given == num_batches:
+                return
+            given += 1
+            device = choose_device(cfg)
+            yield normalise(batch.clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
+        epoch += 1
+
+
+def freeze_batch_norm(model: torch.nn.Module) -> None:
+    """BatchNorm layers of ``model`` to eval mode: each configuration then uses its own stored statistics."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -1,0 +1,56 @@
+"""Losses of the full network and of the sub-networks that it teaches, all in float32.
+
+Single label: cross-entropy with the label, then the Kullback-Leibler divergence from full's softmax (equation 2 of the
+paper). Several labels: binary cross-entropy with the labels, then with full's sigmoid probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from mutualnet3d.errors import ConfigError
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class MutualLoss:
+    """A pair of losses on logits (N, K), both averaged over clips.
+
+    Attributes:
+        supervised: (logits, labels) -> scalar, for the full network.
+        distilled: (sub-network logits, detached full logits) -> scalar.
+    """
+
+    supervised: Loss
+    distilled: Loss
+
+
+def build_loss(cfg) -> MutualLoss:
+    """The losses of MODEL.LOSS_FUNC. All of ours take logits, so ``bce`` is computed as ``bce_logit``."""
+    if cfg.MODEL.LOSS_FUNC == "cross_entropy":
+        return MutualLoss(_cross_entropy, _kl_divergence)
+    if cfg.MODEL.LOSS_FUNC in ("bce", "bce_logit"):
+        return MutualLoss(_binary_cross_entropy, _binary_distillation)
+    raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r} is not one of cross_entropy, bce, bce_logit")
+
+
+def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits.float(), labels)
+
+
+def _kl_divergence(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    student, target = logits.float().log_softmax(1), teacher.float().log_softmax(1)
+    return F.kl_div(student, target, reduction="batchmean", log_target=True)
+
+
+def _binary_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+
+
+def _binary_distillation(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits.float(), teacher.float().sigmoid())

@@ -1,0 +1,62 @@
+"""The mutual step: one clip batch, several configurations, one gradient.
+
+The full network learns the labels; the smallest and the random sub-networks learn full's detached prediction. Backward
+passes run one after another, so memory is that of one, and their gradients add up in the shared weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.training.losses import MutualLoss
+
+
+def mutual_backward(
+    model: nn.Module,
+    clip: torch.Tensor,
+    labels: torch.Tensor,
+    configurations: Sequence[Configuration],
+    loss: MutualLoss,
+    *,
+    distill_weight: float = 1.0,
+    autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    scale: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Accumulate the gradient of full's loss + ``distill_weight`` x the sum of the sub-networks' losses.
+
+    Args:
+        model: a network in training mode with zeroed gradients; possibly wrapped in DistributedDataParallel.
+        clip: (N, C, T, H, W) normalised float at full resolution.
+        labels: (N,) int64, or (N, K) for several labels.
+        configurations: full first, then the sub-networks; one alone is plain training.
+        autocast: makes the context of the forward passes; losses are computed in float32 outside it.
+        scale: applied to every loss before its backward pass (``GradScaler.scale``).
+
+    Returns:
+        The unweighted losses (number of configurations,) and full's logits (N, K), both detached.
+    """
+    teacher, values = None, []
+    for i, configuration in enumerate(configurations):
+        is_last = i == len(configurations) - 1
+        with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
+            with autocast():
+                logits = model(clip, configuration)
+            if teacher is None:
+                teacher = logits.detach()
+                value = weighted = loss.supervised(logits, labels)
+            else:
+                value = loss.distilled(logits, teacher)
+                weighted = distill_weight * value
+            scale(weighted).backward()
+        values.append(value.detach())
+    return torch.stack(values), teacher
+
+
+def _without_gradient_exchange(model: nn.Module) -> contextlib.AbstractContextManager:
+    """Under DistributedDataParallel only the last backward pass exchanges gradients."""
+    return model.no_sync() if hasattr(model, "no_sync") else contextlib.nullcontext()
