@@ -43,7 +43,7 @@ X3D:
 
 MODEL:
   MODEL_NAME: SlowFast
-  SINGLE_PATHWAY_ARCH: [2d, c2d, i3d, slow, x3d, mvit, maskmvit]
+  SINGLE_PATHWAY_ARCH: [2d, c2d, i3d, slow, slowonly, x3d, mvit, maskmvit]
   DROPCONNECT_RATE: 0.0
   HEAD_ACT: softmax                    # softmax | sigmoid
   ACT_CHECKPOINT: False

@@ -1,6 +1,5 @@
 """Checks of values that contradict each other or lie outside their bounds."""
 
-import re
 from collections.abc import Callable
 from itertools import pairwise
 from numbers import Real
@@ -8,13 +7,13 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
-from mutualnet3d.errors import ConfigError
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import ConfigError, ConfigurationError
 
 LOSSES = ("cross_entropy", "bce", "bce_logit", "soft_cross_entropy")
 NORMS = ("batchnorm", "sub_batchnorm", "sync_batchnorm")
 DECODERS = ("pyav", "decord", "torchvision")
 POLICIES = ("cosine", "steps_with_relative_lrs")
-_CONFIGURATION = re.compile(r"\d+(\.\d+)?-\d+(-\d+)?")
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -196,8 +195,10 @@ def _check_own(cfg: CfgNode) -> None:
     _at_least(cfg, 0, "CALIBRATION.BATCH_SIZE", "SYNTHETIC.NUM_TRAIN", "SYNTHETIC.NUM_VAL", "SYNTHETIC.NUM_TEST")
     for key in ("CALIBRATION.CONFIGURATIONS", "QUERY_TABLE.CONFIGURATIONS"):
         for text in _value(cfg, key):
-            right = isinstance(text, str) and _CONFIGURATION.fullmatch(text)
-            _require(bool(right), f"{key} holds {text!r}; write width-spatial-temporal as a text, such as '0.63-142-3'")
+            try:
+                Configuration.parse(text)
+            except ConfigurationError as error:
+                raise ConfigError(f"{key} holds a wrong configuration: {error}") from error
     low, high = cfg.MUTUALNET.WIDTH
     widths = _list_of(cfg, "QUERY_TABLE.WIDTHS", _positive, "positive numbers")
     outside = [width for width in widths if not low <= width <= high]

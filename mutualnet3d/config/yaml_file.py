@@ -79,8 +79,8 @@ def _lay_over(upper: dict[str, Entry], lower: dict[str, Entry]) -> None:
 
 
 def _parse(text: str, name: str) -> dict[str, Entry]:
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None or (isinstance(root, yaml.ScalarNode) and root.tag.endswith(":null")):
             return {}
@@ -91,8 +91,8 @@ def _parse(text: str, name: str) -> dict[str, Entry]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    finally:
-        loader.dispose()
+    except RecursionError:
+        raise ConfigError(f"{name}: an alias (*name) leads back into itself, or nodes are nested without end") from None
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> dict[str, Entry]:
@@ -112,6 +112,8 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> dict
 def _refuse_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> None:
     seen: dict[Hashable, int] = {}
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
         key = str(loader.construct_object(key_node, deep=True))
         line = key_node.start_mark.line + 1
         if key in seen:

@@ -41,6 +41,11 @@ def test_base_files(write):
     assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.MAX_EPOCH, cfg.SOLVER.MOMENTUM) == (0.3, 5, 0.5)
 
 
+def test_yaml_anchors(write):
+    cfg = load_config(write("TRAIN: &one {BATCH_SIZE: 8}\nTEST: {<<: *one, NUM_SPATIAL_CROPS: 1}\n"))
+    assert (cfg.TRAIN.BATCH_SIZE, cfg.TEST.BATCH_SIZE, cfg.TEST.NUM_SPATIAL_CROPS) == (8, 8, 1)
+
+
 def test_empty_file_and_empty_node(write):
     assert load_config(write("# nothing\n")) == get_cfg()
     assert load_config(write("SOLVER:\n")) == get_cfg()
@@ -145,6 +150,11 @@ def test_unknown_key_of_a_base_file_names_the_base_file(write):
         ("SOLVER: {}\nSOLVER: {}\n", r"a\.yaml:2: the key SOLVER"),
         ("SOLVER: [1\n", r"a\.yaml:2: not valid YAML"),
         ("SOLVER: !!python/object:os.system x\n", "not valid YAML"),
+        ("SOLVER: *b\n", r"a\.yaml:1: not valid YAML: found undefined alias"),
+        ("SOLVER: &x {BASE_LR: *x}\n", "leads back into itself"),
+        ("NUM_GPUS: 1\n---\nNUM_GPUS: 2\n", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+        ("[a]: 1\n", "unknown key"),
         ("just words\n", "KEY: VALUE"),
         ("SOLVER: 3\n", "SOLVER is a node"),
         ("NUM_GPUS: {A: 1}\n", "NUM_GPUS is one value"),
