@@ -126,7 +126,8 @@ def load_weights(
         missing=tuple(missing),
         unexpected=(*report.unexpected, *outcome.unexpected_keys),
     )
-    _logger.log(logging.WARNING if report.unexpected else logging.INFO, "%s", report)
+    if report.unexpected:
+        _logger.warning("%s: %d entries are not in the network and were not used", name, len(report.unexpected))
     return report
 
 
