@@ -118,9 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="check_data.py",
         description="Decode videos from end to end; print one JSON line for each. Exit code 1 if any is unusable.",
-        epilog="A .csv (lines 'path label') stands for the videos in it. Their paths are relative to --prefix; without it "
-        "to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos first; "
-        "or else to the current folder.",
+        epilog="A .csv (lines 'path label') stands for the videos in it. Their paths are relative to --prefix; without "
+        "it to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos "
+        "first; or else to the current folder.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE_OR_CSV", help="videos, and lists of videos")
     parser.add_argument("--prefix", help="folder that the paths in a csv are relative to (DATA.PATH_PREFIX)")

@@ -1,4 +1,8 @@
-"""Frames by decord, where it is installed."""
+"""Frames by decord, where it is installed.
+
+decord 0.6, the last release, knows no AV1, converts 10-bit colour otherwise than FFmpeg does, and gives wrong frames of
+some HEVC files on random access; for such files PyAV is the backend to use.
+"""
 
 from functools import cached_property
 

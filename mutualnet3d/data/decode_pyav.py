@@ -113,14 +113,14 @@ class PyAVReader(VideoReader):
 
         Damage in the last packet of the file ends the video there (a cut-off file); elsewhere it is a VideoError.
         """
-        packets = self._container.demux(self._stream)
+        packets = _until_unreadable(self._container.demux(self._stream))
         context = self._stream.codec_context
-        for packet in _until_unreadable(packets):
+        for packet in packets:
             context.skip_frame = "DEFAULT" if needed is None or packet.pts in needed else "NONREF"
             try:
                 yield from packet.decode()
             except av.FFmpegError as error:
-                if any(later.size for later in _until_unreadable(packets)):
+                if any(later.size for later in packets):
                     raise VideoError(self.path, f"damaged at {_second(packet)}: {error.strerror}") from error
         try:
             yield from context.decode(None)  # what the decoder still holds back

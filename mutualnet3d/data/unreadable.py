@@ -32,9 +32,15 @@ class UnreadableVideos:
                 continue
             self._listed.add(path)
             self._logger.warning("unreadable video %s: %s (listed in %s)", path, reason, self.path)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"path": path, "reason": reason}) + "\n")
+            self._append(json.dumps({"path": path, "reason": reason}) + "\n")
+
+    def _append(self, line: str) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a+b") as file:
+            file.seek(0)
+            whole_lines = file.read().rfind(b"\n") + 1
+            file.truncate(whole_lines)  # drops what a run that was killed left half-written
+            file.write(line.encode())
 
     def __len__(self) -> int:
         """Number of different videos that failed in this run."""

@@ -1,0 +1,16 @@
+"""Fixtures of all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real videos and annotations, which the project does not ship; tests that ask for it skip without."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MUTUALNET3D_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set MUTUALNET3D_DATA to the folder that holds it")
+    return folder
