@@ -1,7 +1,7 @@
 """One video network, trained once, that runs at any compute budget (MutualNet, arXiv 2105.07085).
 
-The names below are the public door. They are imported on first use, so that ``import mutualnet3d`` is quick. No submodule
-may carry the name of one of them: importing it would put the module in the function's place.
+The names below are the public door. They are imported on first use, so that ``import mutualnet3d`` is quick. No
+submodule may carry the name of one of them: importing it would put the module in the function's place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 _DOOR = {
     "BudgetError": "errors",
+    "ConfigError": "errors",
+    "ConfigurationError": "errors",
     "Complexity": "counting",
     "Configuration": "configuration",
     "ConfigurationSpace": "configuration",
@@ -24,7 +26,7 @@ _DOOR = {
     "complexity": "counting",
     "extract_dense": "layers",
     "load_config": "config",
-    "load_model": "checkpoint",
+    "load_model": "models.artefact",
     "load_weights": "models.weights",
 }
 
@@ -32,13 +34,13 @@ __all__ = ["__version__", *sorted(_DOOR)]
 
 if TYPE_CHECKING:
     from mutualnet3d.calibration import calibrate
-    from mutualnet3d.checkpoint import load_model
-    from mutualnet3d.counting import Complexity, complexity
     from mutualnet3d.config import load_config
     from mutualnet3d.configuration import Configuration, ConfigurationSpace
-    from mutualnet3d.errors import BudgetError, MutualNetError, NotCalibratedError
+    from mutualnet3d.counting import Complexity, complexity
+    from mutualnet3d.errors import BudgetError, ConfigError, ConfigurationError, MutualNetError, NotCalibratedError
     from mutualnet3d.layers import extract_dense
     from mutualnet3d.models import build_model
+    from mutualnet3d.models.artefact import load_model
     from mutualnet3d.models.weights import load_weights
     from mutualnet3d.query_table import QueryTable
 

@@ -19,6 +19,7 @@ from mutualnet3d.layers import (
     SlimmableBatchNorm2d,
     SlimmableBatchNorm3d,
     activation_of,
+    eval_mode,
 )
 
 
@@ -48,11 +49,11 @@ def calibrate(
     configurations = list(dict.fromkeys(model.space.check(c) for c in configurations))
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
-    norms = [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
+    norms = _norms(model)
     collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
     forward = forward or _forward_clip
     count = 0
-    with _batch_statistics_only(model):
+    with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
         for batch in batches:
             count += 1
             for configuration in configurations:
@@ -67,36 +68,19 @@ def calibrate(
                 norm.store_statistics(activation, seen.mean, seen.var)
 
 
-def calibrated_configurations(model: nn.Module) -> tuple[Configuration, ...]:
-    """The configurations whose statistics ``model`` holds, apart from full."""
-    for module in model.modules():
-        if isinstance(module, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
-            return tuple(module.statistics)
-    return ()
-
-
 def discard_statistics(model: nn.Module) -> None:
     """Forget the statistics of all configurations but full: they belong to weights that are about to change."""
-    for module in model.modules():
-        if isinstance(module, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
-            module.statistics = {}
+    for norm in _norms(model):
+        norm.statistics = {}
+
+
+def _norms(model: nn.Module) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
 
 
 def _forward_clip(model: nn.Module, clip: torch.Tensor, configuration: Configuration) -> None:
     device = next(model.parameters()).device
     model(clip.to(device, non_blocking=True), configuration)
-
-
-@contextlib.contextmanager
-def _batch_statistics_only(model: nn.Module) -> Iterator[None]:
-    """Eval mode for everything: observed BatchNorms use the batch whatever their mode. Modes are restored."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ class MutualNetError(Exception):
 
 
 class ConfigError(MutualNetError, ValueError):
-    """A config file or an override has an unknown key, a value of the wrong type or values that contradict each other."""
+    """A config has an unknown key, a value of the wrong type, or values that contradict each other."""
 
 
 class ConfigurationError(MutualNetError, ValueError):

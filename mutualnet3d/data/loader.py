@@ -1,5 +1,6 @@
 """From datasets to batches: the order of an epoch, the workers, the collation."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -128,13 +129,16 @@ def _worker_options(cfg) -> dict:
     return {
         "num_workers": workers,
         "persistent_workers": workers > 0,
-        "worker_init_fn": _one_thread,
+        "worker_init_fn": _start_worker,
+        "generator": torch.Generator(),  # items draw by their keys; the global random numbers stay untouched
         "pin_memory": bool(cfg.DATA_LOADER.PIN_MEMORY and cfg.NUM_GPUS > 0 and torch.cuda.is_available()),
     }
 
 
-def _one_thread(worker: int) -> None:
-    """Workers are the parallelism: each of them uses one thread."""
+def _start_worker(worker: int) -> None:
+    """Workers are the parallelism: each of them uses one thread. Ctrl-C is the main process's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 

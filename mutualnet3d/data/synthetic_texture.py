@@ -51,24 +51,22 @@ def draw_texture(
 
 
 def _draw_outline(rng: np.random.Generator) -> np.ndarray:
-    """A random polygon, (K, 2) x, y within the unit circle; only the texture shows how a near-round ellipse turns."""
+    """A random polygon, (K, 2) x, y within the unit circle; long enough in one direction for its turning to be seen."""
     kind = rng.integers(5)
-    aspect = rng.uniform(0.5, 0.8)
+    aspect = rng.uniform(0.35, 0.55)
     if kind == 0:  # ellipse
         angle = np.linspace(0.0, 2.0 * math.pi, 48, endpoint=False)
-        points = np.stack([np.cos(angle), (aspect + 0.2) * np.sin(angle)], axis=1)
+        points = np.stack([np.cos(angle), aspect * np.sin(angle)], axis=1)
     elif kind == 1:  # rectangle
         points = np.array([[1, aspect], [-1, aspect], [-1, -aspect], [1, -aspect]])
     elif kind == 2:  # triangle
-        angle = 2.0 * math.pi / 3.0 * np.arange(3)
-        points = np.stack([np.cos(angle), (0.6 + 0.5 * aspect) * np.sin(angle)], axis=1)
+        points = np.array([[1, 0], [-0.8, aspect], [-0.8, -aspect]])
     elif kind == 3:  # letter L
-        thick = 0.5 * aspect + 0.3
-        points = np.array([[-1, -1], [-1 + thick, -1], [-1 + thick, 1 - thick], [1, 1 - thick], [1, 1], [-1, 1]])
+        points = np.array([[-1, -0.7], [-1 + aspect, -0.7], [-1 + aspect, 0.2], [1, 0.2], [1, 0.7], [-1, 0.7]])
     else:  # letter T
-        half = 0.3 * aspect + 0.1
+        half = 0.5 * aspect
         points = np.array(
-            [[-1, -1], [1, -1], [1, -0.3], [half, -0.3], [half, 1], [-half, 1], [-half, -0.3], [-1, -0.3]]
+            [[-0.6, -1], [0.6, -1], [0.6, -0.5], [half, -0.5], [half, 1], [-half, 1], [-half, -0.5], [-0.6, -0.5]]
         )
     return points / np.linalg.norm(points, axis=1).max()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import TestItem, normalise
 from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.accuracy import Accuracy, topk_accuracy
+from mutualnet3d.layers import eval_mode
 from mutualnet3d.models.network import AdaptiveNetwork
 
 
@@ -53,21 +53,22 @@ def evaluate_grid(
     """Score ``videos`` at all ``configurations``; the model's mode is restored.
 
     The scores of a view are softmax probabilities (MODEL.HEAD_ACT); those of a video their sum, or with
-    DATA.ENSEMBLE_METHOD ``max`` their maximum, over its views. Views of neighbouring videos share a forward pass of up to
-    TEST.BATCH_SIZE views.
+    DATA.ENSEMBLE_METHOD ``max`` their maximum, over its views. Views of neighbouring videos share a forward pass of up
+    to TEST.BATCH_SIZE views.
 
     Raises:
         NotCalibratedError: a configuration other than full has no statistics; before any video is decoded.
         DataError: no video could be read.
     """
     configurations = tuple(model.space.check(c) for c in configurations)
-    _require_statistics(model, configurations)
+    for configuration in configurations:
+        model.require_statistics(configuration)
     device = next(model.parameters()).device
     activate = _score_activation(cfg)
     totals: list[dict[int, torch.Tensor]] = [{} for _ in configurations]
     labels: dict[int, int] = {}
     missing: list[tuple[str, str]] = []
-    with _eval_mode(model):
+    with eval_mode(model):
         for clips, owners in _view_batches(videos, cfg.TEST.BATCH_SIZE, labels, missing):
             clip = normalise(clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
             for total, configuration in zip(totals, configurations, strict=True):
@@ -122,19 +123,3 @@ def _score_activation(cfg):
     if cfg.MODEL.HEAD_ACT == "sigmoid":
         return lambda logits: logits.float().sigmoid()
     raise ConfigError(f"MODEL.HEAD_ACT {cfg.MODEL.HEAD_ACT!r} is not one of softmax, sigmoid")
-
-
-def _require_statistics(model: AdaptiveNetwork, configurations: Sequence[Configuration]) -> None:
-    for configuration in configurations:
-        model.require_statistics(configuration)
-
-
-@contextlib.contextmanager
-def _eval_mode(model: torch.nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

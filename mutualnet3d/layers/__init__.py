@@ -1,6 +1,6 @@
 """Slimmable primitives for 2-D and 3-D networks; they know nothing of video or images."""
 
-from mutualnet3d.layers.activation import Activation, Slimmable, activate, activation_of
+from mutualnet3d.layers.activation import Activation, Slimmable, activate, activation_of, eval_mode
 from mutualnet3d.layers.channels import Channels, make_divisible
 from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.layers.linear import SlimmableLinear
@@ -21,6 +21,7 @@ __all__ = [
     "activate",
     "activation_of",
     "copy_dense",
+    "eval_mode",
     "extract_dense",
     "make_divisible",
     "make_slimmable",

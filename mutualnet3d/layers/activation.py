@@ -74,3 +74,15 @@ def activate(module: nn.Module, configuration: Configuration | None, full: Confi
     finally:
         for layer, before in zip(layers, previous, strict=True):
             layer.activation = before
+
+
+@contextlib.contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Run the body with ``module`` in eval mode, then give every submodule its own mode back."""
+    modes = {child: child.training for child in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in modes.items():
+            child.training = mode

@@ -5,12 +5,14 @@ Shapes: N clips, C channels, T frames, H height, W width, K classes, R boxes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace, frame_indices
-from mutualnet3d.layers import activate
+from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activate, activation_of
 
 
 class AdaptiveNetwork(nn.Module):
@@ -80,6 +82,19 @@ class AdaptiveNetwork(nn.Module):
         size = tuple(self.space.scaled_size(configuration, side) for side in clip.shape[3:])
         slow = resize_frames(slow, size)
         return (slow, clip) if self.has_fast_pathway else (slow,)
+
+    @property
+    def calibrated(self) -> tuple[Configuration, ...]:
+        """The configurations whose BatchNorm statistics the network holds; full has its running ones."""
+        return (self.space.full, *next(iter(self._norms())).statistics)
+
+    def require_statistics(self, configuration: Configuration) -> None:
+        """NotCalibratedError unless ``configuration`` can be evaluated."""
+        for norm in self._norms():
+            norm.statistics_of(activation_of(configuration, self.space.full))
+
+    def _norms(self) -> Iterator[nn.Module]:
+        return (m for m in self.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))
 
     def pathway_boxes(
         self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]

@@ -28,7 +28,7 @@ class Position:
 
 
 def checkpoint_path(output_dir: str | os.PathLike, position: Position) -> Path:
-    """``checkpoints/checkpoint_epoch_00003.pyth`` as PySlowFast names it; ``..._iteration_000120.pyth`` inside an epoch."""
+    """``checkpoints/checkpoint_epoch_00003.pyth``, PySlowFast's name; inside an epoch ``..._iteration_000120.pyth``."""
     inside = f"_iteration_{position.iteration:06d}" if position.iteration else ""
     return Path(output_dir) / "checkpoints" / f"checkpoint_epoch_{position.epoch:05d}{inside}.pyth"
 
@@ -111,6 +111,6 @@ def restore(
         return Position(entries["epoch"] + 1, entries["iteration"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} cannot resume this run ({type(error).__name__}: {str(error).splitlines()[0]}); it was written with "
-            "another config. Choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
+            f"{path} cannot resume this run ({type(error).__name__}: {str(error).splitlines()[0]}); it was written "
+            "with another config. Choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
         ) from error

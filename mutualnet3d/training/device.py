@@ -22,7 +22,7 @@ def choose_device(cfg) -> torch.device:
     if cfg.NUM_GPUS == 0:
         return torch.device("cpu")
     found = torch.cuda.device_count()
-    if cfg.NUM_GPUS > found:
+    if found < cfg.NUM_GPUS:
         raise ConfigError(f"NUM_GPUS is {cfg.NUM_GPUS}, this machine has {found}; set NUM_GPUS {min(found, 1)}")
     if cfg.NUM_GPUS > 1 or cfg.NUM_SHARDS > 1:
         raise ConfigError(

@@ -29,6 +29,7 @@ from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
+from mutualnet3d.training.interrupt import StopRequest, stop_request
 from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
@@ -54,23 +55,21 @@ def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None) -> None:
     """Train ``model`` in place as ``cfg`` says; checkpoints and logs go to OUTPUT_DIR.
 
     With TRAIN.AUTO_RESUME the newest checkpoint in OUTPUT_DIR is gone on from, with the very clips, configurations and
-    random numbers that an uninterrupted run would have seen. Ctrl-C saves before it stops.
+    random numbers that an uninterrupted run would have seen. Ctrl-C or SIGTERM ends the iteration and saves.
 
     Raises:
+        KeyboardInterrupt: after such a stop.
         TrainingError: a loss is not finite.
         CheckpointError: what lies in OUTPUT_DIR belongs to another config.
         ConfigError, DataError: the config or a list is wrong.
     """
     lists = lists or Lists.from_cfg(cfg)
     run = _Run(model, cfg, lists)
-    position = run.resume()
-    try:
-        for epoch in range(position.epoch, cfg.SOLVER.MAX_EPOCH):
-            run.train_epoch(epoch, position.iteration if epoch == position.epoch else 0)
+    start = run.resume()
+    with stop_request() as stop:
+        for epoch in range(start.epoch, cfg.SOLVER.MAX_EPOCH):
+            run.train_epoch(epoch, start.iteration if epoch == start.epoch else 0, stop)
             run.finish_epoch(epoch)
-    except KeyboardInterrupt:
-        _logger.warning("interrupted; saved %s; run the same command again to go on", run.save(run.position))
-        raise
 
 
 class _Run:
@@ -88,18 +87,18 @@ class _Run:
         self.loader = train_loader(clips, self.sampler, cfg)
         self.per_epoch = self.sampler.num_batches
         self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, cfg.TRAIN.BATCH_SIZE)
-        self.position = Position(0)
 
     def resume(self) -> Position:
         found = newest_readable(self.cfg.OUTPUT_DIR) if self.cfg.TRAIN.AUTO_RESUME else None
         torch.manual_seed(self.cfg.RNG_SEED)
+        position = Position(0)
         if found:
             path, entries = found
-            self.position = restore(path, entries, self.model, self.optimizer, self.scaler)
-            _logger.info("resuming from %s at %s", path, self.position)
-        if self.position.epoch < self.cfg.SOLVER.MAX_EPOCH:
+            position = restore(path, entries, self.model, self.optimizer, self.scaler)
+            _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
+        if position.epoch < self.cfg.SOLVER.MAX_EPOCH:
             discard_statistics(self.model)
-        return self.position
+        return position
 
     def save(self, position: Position) -> Path:
         return save_checkpoint(self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position)
@@ -107,11 +106,9 @@ class _Run:
     def configurations(self, iteration: int) -> tuple[Configuration, ...]:
         if not self.cfg.MUTUALNET.ENABLE:
             return (self.model.space.full,)
-        return draw_configurations(
-            self.model.space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM
-        )
+        return draw_configurations(self.model.space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM)
 
-    def train_epoch(self, epoch: int, start: int) -> None:
+    def train_epoch(self, epoch: int, start: int, stop: StopRequest) -> None:
         self.model.train()
         if self.cfg.MODEL.FROZEN_BN:
             freeze_batch_norm(self.model)
@@ -120,7 +117,10 @@ class _Run:
         for iteration, batch in enumerate(self.loader, start=start):
             lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
             self.train_iteration(epoch, iteration, batch, lr)
-            self.position = Position(epoch, iteration + 1)
+            if stop.requested:
+                path = self.save(Position(epoch, iteration + 1))
+                _logger.warning("stopped; saved %s; run the same command again to go on", path)
+                raise KeyboardInterrupt
 
     def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch, lr: float) -> None:
         self.unreadable.add(batch.failures)
@@ -158,8 +158,8 @@ class _Run:
         shown = ", ".join(f"{c}: {v}" for c, v in zip(configurations, values, strict=True))
         files = "; ".join(self.lists.train[i].path for i in batch.indices.tolist())
         raise TrainingError(
-            f"the loss is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}); the weights of the last "
-            f"checkpoint are untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
+            f"the loss is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}); the last checkpoint is "
+            f"untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
         )
 
     def finish_epoch(self, epoch: int) -> None:
@@ -170,9 +170,8 @@ class _Run:
         if (save or evaluate) and cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE:
             batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
             calibrate(self.model, training_batches(cfg, self.lists.train, batches, epoch), [self.model.space.full])
-        self.position = Position(epoch + 1)
         if save:
-            _logger.info("saved %s", self.save(self.position))
+            _logger.info("saved %s", self.save(Position(epoch + 1)))
         if evaluate:
             self.evaluate(epoch)
 

@@ -11,8 +11,8 @@ from mutualnet3d.errors import ConfigError
 def build_optimizer(model: nn.Module, cfg) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW (SOLVER.OPTIMIZING_METHOD) over the trainable parameters.
 
-    Normalisation layers decay by BN.WEIGHT_DECAY, with SOLVER.ZERO_WD_1D_PARAM biases and vectors not at all, everything
-    else by SOLVER.WEIGHT_DECAY. Layer decay, LARS and momentum buffers are torch's defaults otherwise.
+    Normalisation layers decay by BN.WEIGHT_DECAY, biases and vectors not at all with SOLVER.ZERO_WD_1D_PARAM,
+    everything else by SOLVER.WEIGHT_DECAY.
     """
     solver = cfg.SOLVER
     if solver.LAYER_DECAY != 1.0 or solver.LARS_ON:

@@ -1,0 +1,39 @@
+"""Stopping between iterations, never inside one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+
+_logger = logging.getLogger(__name__)
+
+
+class StopRequest:
+    """``requested`` turns true at the first Ctrl-C or SIGTERM; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def _on_signal(self, number: int, frame) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        _logger.warning("%s: stopping after this iteration; once more stops at once", signal.Signals(number).name)
+
+
+@contextlib.contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Collect SIGINT and SIGTERM while the body runs. Outside the main thread signals cannot be collected."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    previous = {number: signal.signal(number, request._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,8 @@
+"""Train, calibrate, test and tabulate as a config enables: python tools/run_net.py --cfg configs/... [KEY VALUE ...]"""
+
+import sys
+
+from mutualnet3d.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())
