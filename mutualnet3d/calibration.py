@@ -2,13 +2,14 @@
 
 For each configuration the population statistics of every BatchNorm's input over all batches are stored in the model
 (section 3.1 of the paper; the estimator is that of precise BN, arXiv 2105.07576). Batches are outside and
-configurations inside: each clip is decoded and moved to the device once however many configurations read it.
+configurations inside: each clip is decoded and moved to the device once, and what all configurations compute alike
+(SlowFast's Fast pathway) is computed once, however many configurations read it.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -28,8 +29,6 @@ def calibrate(
     model: nn.Module,
     batches: Iterable,
     configurations: Sequence[Configuration],
-    *,
-    forward: Callable[[nn.Module, object, Configuration], object] | None = None,
 ) -> None:
     """Store the statistics of ``configurations`` in ``model``, computed over ``batches``.
 
@@ -40,7 +39,6 @@ def calibrate(
         model: a network with a ``space``.
         batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
         configurations: members of the space.
-        forward: how to run the model on a batch at a configuration; default ``model(clip.to(device), configuration)``.
 
     Raises:
         ConfigurationError: a configuration is outside the space.
@@ -51,21 +49,25 @@ def calibrate(
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
     norms = _norms(model)
     collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
-    forward = forward or _forward_clip
+    common = [PopulationStatistics() for _ in norms]
+    device = next(model.parameters()).device
     count = 0
     with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
         for batch in batches:
             count += 1
+            clip = batch.to(device, non_blocking=True)
+            with _observing(norms, common):
+                shared = model.shared(clip)
             for configuration in configurations:
                 with _observing(norms, collected[configuration]):
-                    forward(model, batch, configuration)
+                    model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)
     if not count:
         raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
     for configuration in configurations:
         activation = activation_of(configuration, model.space.full)
-        for norm, seen in zip(norms, collected[configuration], strict=True):
-            if seen.count:  # a layer that a forward pass does not use has nothing to store
-                norm.store_statistics(activation, seen.mean, seen.var)
+        for norm, own, shared in zip(norms, collected[configuration], common, strict=True):
+            seen = own if own.count else shared
+            norm.store_statistics(activation, seen.mean, seen.var)
 
 
 def discard_statistics(model: nn.Module) -> None:
@@ -76,11 +78,6 @@ def discard_statistics(model: nn.Module) -> None:
 
 def _norms(model: nn.Module) -> list[nn.Module]:
     return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
-
-
-def _forward_clip(model: nn.Module, clip: torch.Tensor, configuration: Configuration) -> None:
-    device = next(model.parameters()).device
-    model(clip.to(device, non_blocking=True), configuration)
 
 
 @contextlib.contextmanager

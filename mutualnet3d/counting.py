@@ -46,11 +46,9 @@ def complexity(model: nn.Module, configuration: Configuration | None = None, cro
     dense = copy_dense(model, activation_of(configuration, space.full), skeleton=True).eval()
     clip = torch.empty(1, model.input_channels, model.num_frames, crop, crop, device="meta")
     views = model.pathways(clip, configuration)
-    boxes = None
-    if getattr(model, "detects", False):
-        whole = torch.tensor([[0.0, 0.0, 0.0, crop, crop]], device="meta")
-        boxes = model.pathway_boxes(whole, clip, views)
+    whole = model.whole_frame_boxes(clip)
+    boxes = None if whole is None else model.pathway_boxes(whole, clip, views)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        dense(*views) if boxes is None else dense(*views, boxes=boxes)
+        dense(*views, boxes=boxes)
     macs = counter.get_total_flops() // 2
     return Complexity(macs / 1e9, sum(p.numel() for p in dense.parameters()) / 1e6)

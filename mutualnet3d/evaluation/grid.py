@@ -54,34 +54,38 @@ def evaluate_grid(
 
     The scores of a view are softmax probabilities (MODEL.HEAD_ACT); those of a video their sum, or with
     DATA.ENSEMBLE_METHOD ``max`` their maximum, over its views. Views of neighbouring videos share a forward pass of up
-    to TEST.BATCH_SIZE views.
+    to TEST.BATCH_SIZE views; what configurations compute alike (SlowFast's Fast pathway) is computed once.
 
     Raises:
         NotCalibratedError: a configuration other than full has no statistics; before any video is decoded.
         DataError: no video could be read.
     """
-    configurations = tuple(model.space.check(c) for c in configurations)
+    configurations = tuple(dict.fromkeys(model.space.check(c) for c in configurations))
     for configuration in configurations:
         model.require_statistics(configuration)
+    groups = model.sharing_groups(configurations)
     device = next(model.parameters()).device
     activate = _score_activation(cfg)
-    totals: list[dict[int, torch.Tensor]] = [{} for _ in configurations]
+    totals: dict[Configuration, dict[int, torch.Tensor]] = {c: {} for c in configurations}
     labels: dict[int, int] = {}
     missing: list[tuple[str, str]] = []
     with eval_mode(model):
         for clips, owners in _view_batches(videos, cfg.TEST.BATCH_SIZE, labels, missing):
             clip = normalise(clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
-            for total, configuration in zip(totals, configurations, strict=True):
-                scores = activate(model(clip, configuration)).float().cpu()
-                for owner, score in zip(owners, scores, strict=True):
-                    total[owner] = _ensemble(cfg.DATA.ENSEMBLE_METHOD, total.get(owner), score)
+            for group in groups:
+                shared = model.shared(clip, group[0])
+                for configuration in group:
+                    scores = activate(model(clip, configuration, shared=shared)).float().cpu()
+                    total = totals[configuration]
+                    for owner, score in zip(owners, scores, strict=True):
+                        total[owner] = _ensemble(cfg.DATA.ENSEMBLE_METHOD, total.get(owner), score)
     if not labels:
         shown = "; ".join(f"{path}: {reason}" for path, reason in missing[:3]) or "the list is empty"
         raise DataError(f"none of {len(missing)} videos could be read ({shown}); run tools/check_data.py on the list")
     order = sorted(labels)
     return GridResult(
         configurations,
-        torch.stack([torch.stack([total[i] for i in order]) for total in totals]),
+        torch.stack([torch.stack([totals[c][i] for i in order]) for c in configurations]),
         torch.tensor([labels[i] for i in order]),
         torch.tensor(order),
         tuple(missing),

@@ -42,19 +42,18 @@ class AdaptiveFusion(nn.Module):
         self.bn = nn.BatchNorm3d(fast_channels * ratio)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
-        """The fused Slow features; ``slow`` is (N, w C, t, h, w), ``fast`` (N, beta C, T, H, W)."""
+    def lateral(self, fast: torch.Tensor) -> torch.Tensor:
+        """(N, beta C, T, H, W) -> (N, 2 beta C, T // alpha, H, W); the same for every configuration."""
         lateral = self.relu(self.bn(self.conv_f2s(fast)))
-        kept = slow_frames_of(lateral.shape[2], fast.shape[2] // self.alpha, slow.shape[2])
-        if len(kept) != lateral.shape[2]:
-            lateral = lateral[:, :, list(kept)]
+        return keep_frames(lateral, fast.shape[2] // self.alpha)  # one too many where alpha does not divide T
+
+    def forward(self, slow: torch.Tensor, lateral: torch.Tensor) -> torch.Tensor:
+        """The fused features: ``lateral`` at the frames and the size that the Slow pathway kept, behind ``slow``."""
+        lateral = keep_frames(lateral, slow.shape[2])
         return torch.cat([slow, resize_frames(lateral, tuple(slow.shape[3:]))], dim=1)
 
 
-def slow_frames_of(lateral_length: int, slow_length: int, kept_length: int) -> tuple[int, ...]:
-    """Lateral frames that belong to the ``kept_length`` frames which the Slow pathway kept of ``slow_length``.
-
-    ``lateral_length`` exceeds ``slow_length`` only where alpha does not divide the clip's length.
-    """
-    full = frame_indices(lateral_length, slow_length)
-    return tuple(full[i] for i in frame_indices(slow_length, kept_length))
+def keep_frames(x: torch.Tensor, count: int) -> torch.Tensor:
+    """``count`` frames of (N, C, T, H, W) by the rule that the Slow pathway is cut from the clip with."""
+    length = x.shape[2]
+    return x if count == length else x[:, :, list(frame_indices(length, count))]

@@ -5,7 +5,7 @@ Shapes: N clips, C channels, T frames, H height, W width, K classes, R boxes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace, frame_indices
 from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activate, activation_of
+from mutualnet3d.models.space import space_from_config
 
 
 class AdaptiveNetwork(nn.Module):
@@ -31,11 +32,23 @@ class AdaptiveNetwork(nn.Module):
     space: ConfigurationSpace
     alpha: int
     num_frames: int
-    has_fast_pathway: bool
     input_channels: int
+    detects: bool
+    has_fast_pathway: bool
+
+    def configure(self, cfg) -> None:
+        """Read from ``cfg`` what this mixin needs."""
+        self.space = space_from_config(cfg)
+        self.num_frames, self.input_channels = cfg.DATA.NUM_FRAMES, cfg.DATA.INPUT_CHANNEL_NUM[0]
+        self.detects = cfg.DETECTION.ENABLE
 
     def forward(
-        self, clip: torch.Tensor, configuration: Configuration | None = None, boxes: torch.Tensor | None = None
+        self,
+        clip: torch.Tensor,
+        configuration: Configuration | None = None,
+        boxes: torch.Tensor | None = None,
+        *,
+        shared: tuple[torch.Tensor, ...] = (),
     ) -> torch.Tensor:
         """Logits of ``clip`` at ``configuration`` (default: full).
 
@@ -43,6 +56,7 @@ class AdaptiveNetwork(nn.Module):
             clip: (N, C, T, H, W) float, normalised, at full resolution.
             configuration: a member of ``space``.
             boxes: for detection networks, (R, 5) float rows ``[clip index, x1, y1, x2, y2]`` in full-resolution pixels.
+            shared: what :meth:`shared` made of this clip, to be used instead of computing it again.
 
         Returns:
             (N, K) logits, or (R, K) for detection.
@@ -56,7 +70,43 @@ class AdaptiveNetwork(nn.Module):
         if boxes is not None:
             boxes = self.pathway_boxes(boxes, clip, views)
         with activate(self, configuration):
+            if shared:
+                return self.slow_pathway(views[0], shared, boxes)
             return super().forward(*views, boxes=boxes)
+
+    def shared(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
+        """What every configuration computes alike: SlowFast's Fast pathway and lateral features; () for one branch.
+
+        In training mode they are the same for all configurations (batch statistics of the same clip); in eval mode for
+        those of one group of :meth:`sharing_groups`, so ``configuration`` says whose statistics to use.
+        """
+        if not self.has_fast_pathway:
+            return ()
+        fast = self.pathways(clip, configuration)[1]
+        with activate(self, configuration):
+            return self.fast_pathway(fast)
+
+    def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
+        """``configurations`` in groups whose members have equal statistics in all layers with fixed channels only."""
+        fixed = [norm for norm in self._norms() if not any(s.slimmable for s in norm.slim.segments)]
+        groups: list[list[Configuration]] = []
+        for configuration in configurations:
+            for group in groups:
+                if all(_equal_statistics(norm, group[0], configuration, self.space.full) for norm in fixed):
+                    group.append(configuration)
+                    break
+            else:
+                groups.append([configuration])
+        return groups
+
+    def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
+        """One box a clip that spans its frames, (N, 5), for detection networks; ``None`` for others."""
+        if not self.detects:
+            return None
+        count, height, width = clip.shape[0], *clip.shape[3:]
+        boxes = torch.tensor([[0.0, 0.0, 0.0, width, height]], device=clip.device).repeat(count, 1)
+        boxes[:, 0] = torch.arange(count, device=clip.device)
+        return boxes
 
     def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
         """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w).
@@ -108,6 +158,13 @@ class AdaptiveNetwork(nn.Module):
             x, y = view.shape[4] / width, view.shape[3] / height
             scaled.append(boxes * boxes.new_tensor([1.0, x, y, x, y]))
         return tuple(scaled)
+
+
+def _equal_statistics(norm: nn.Module, one: Configuration, other: Configuration, full: Configuration) -> bool:
+    pairs = zip(
+        norm.statistics_of(activation_of(one, full)), norm.statistics_of(activation_of(other, full)), strict=True
+    )
+    return all(a is b or torch.equal(a, b) for a, b in pairs)
 
 
 def resize_frames(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+import torch
 from torch import nn
 
 from mutualnet3d.errors import ConfigError
@@ -87,6 +88,21 @@ def build_stage(
         if "_nonlocal" in name:
             setattr(built, name, AdaptiveNonlocal.from_pyslowfast(child))
     return built
+
+
+def run_pathway(stage: nn.Module, pathway: int, x: torch.Tensor) -> torch.Tensor:
+    """One pathway of a ``ResStage``: its blocks in order, non-local blocks on NONLOCAL.GROUP groups of frames."""
+    groups = stage.nonlocal_group[pathway]
+    for i in range(stage.num_blocks[pathway]):
+        x = getattr(stage, f"pathway{pathway}_res{i}")(x)
+        attention = getattr(stage, f"pathway{pathway}_nonlocal{i}", None)
+        if attention is None:
+            continue
+        if x.shape[2] % groups:
+            raise ValueError(f"NONLOCAL.GROUP {groups} does not divide the {x.shape[2]} frames here; set it to 1")
+        folded = x.unflatten(2, (groups, -1)).transpose(1, 2).flatten(0, 1)  # (N groups, C, T / groups, H, W)
+        x = attention(folded).unflatten(0, (-1, groups)).transpose(1, 2).flatten(2, 3)
+    return x
 
 
 def initialise(module: nn.Module, cfg) -> None:

@@ -8,8 +8,7 @@ from torch import nn
 from mutualnet3d.layers import make_slimmable
 from mutualnet3d.models.heads import BasicHead, RoIHead
 from mutualnet3d.models.network import AdaptiveNetwork
-from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks
-from mutualnet3d.models.space import space_from_config
+from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks, run_pathway
 
 TEMPORAL_KERNELS = {1: 1, 2: 1, 3: 1, 4: 3, 5: 3}
 
@@ -41,10 +40,10 @@ class SlowBackbone(nn.Module):
         initialise(self, cfg)
 
     def forward(self, slow: torch.Tensor, boxes: tuple[torch.Tensor] | None = None) -> torch.Tensor:
-        features = self.s1([slow])
+        x = self.s1.pathway0_stem(slow)
         for stage in (self.s2, self.s3, self.s4, self.s5):
-            features = stage(features)
-        return self.head(features, boxes)
+            x = run_pathway(stage, 0, x)
+        return self.head([x], boxes)
 
 
 class Slow(AdaptiveNetwork, SlowBackbone):
@@ -60,8 +59,7 @@ class Slow(AdaptiveNetwork, SlowBackbone):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        self.space = space_from_config(cfg)
-        self.num_frames, self.input_channels = cfg.DATA.NUM_FRAMES, cfg.DATA.INPUT_CHANNEL_NUM[0]
+        self.configure(cfg)
         make_slimmable(self, BranchRule(self.space.divisor, cfg.RESNET.NUM_GROUPS))
 
 

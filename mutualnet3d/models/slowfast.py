@@ -9,9 +9,8 @@ from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import Channels, make_slimmable
 from mutualnet3d.models.fusion import AdaptiveFusion
 from mutualnet3d.models.network import AdaptiveNetwork
-from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks
+from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks, run_pathway
 from mutualnet3d.models.slow import build_head
-from mutualnet3d.models.space import space_from_config
 
 TEMPORAL_KERNELS = {1: (1, 5), 2: (1, 3), 3: (1, 3), 4: (3, 3), 5: (3, 3)}
 
@@ -57,12 +56,32 @@ class SlowFastBackbone(nn.Module):
     def forward(
         self, slow: torch.Tensor, fast: torch.Tensor, boxes: tuple[torch.Tensor, torch.Tensor] | None = None
     ) -> torch.Tensor:
-        slow, fast = self.s1([slow, fast])
-        slow, fast = self.s2([self.s1_fuse(slow, fast), fast])
-        slow, fast = self.s3([self.s2_fuse(slow, fast), fast])
-        slow, fast = self.s4([self.s3_fuse(slow, fast), fast])
-        slow, fast = self.s5([self.s4_fuse(slow, fast), fast])
+        return self.slow_pathway(slow, self.fast_pathway(fast), boxes)
+
+    def fast_pathway(self, fast: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The four lateral features at full resolution, then the last Fast features: no configuration changes them."""
+        fast = self.s1.pathway1_stem(fast)
+        laterals = []
+        for fusion, stage in self._fusions_and_stages():
+            laterals.append(fusion.lateral(fast))
+            fast = run_pathway(stage, 1, fast)
+        return (*laterals, fast)
+
+    def slow_pathway(
+        self,
+        slow: torch.Tensor,
+        shared: tuple[torch.Tensor, ...],
+        boxes: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Logits from the Slow view and what :meth:`fast_pathway` made of the Fast view."""
+        *laterals, fast = shared
+        slow = self.s1.pathway0_stem(slow)
+        for (fusion, stage), lateral in zip(self._fusions_and_stages(), laterals, strict=True):
+            slow = run_pathway(stage, 0, fusion(slow, lateral))
         return self.head([slow, fast], boxes)
+
+    def _fusions_and_stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [(self.s1_fuse, self.s2), (self.s2_fuse, self.s3), (self.s3_fuse, self.s4), (self.s4_fuse, self.s5)]
 
 
 class SlowFast(AdaptiveNetwork, SlowFastBackbone):
@@ -77,9 +96,8 @@ class SlowFast(AdaptiveNetwork, SlowFastBackbone):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        self.space = space_from_config(cfg)
-        self.alpha, self.num_frames = cfg.SLOWFAST.ALPHA, cfg.DATA.NUM_FRAMES
-        self.input_channels = cfg.DATA.INPUT_CHANNEL_NUM[0]
+        self.configure(cfg)
+        self.alpha = cfg.SLOWFAST.ALPHA
         fused = {"head.projection": self.s5.pathway1_res0.branch2.c.out_channels}
         for stage in (2, 3, 4, 5):
             lateral = getattr(self, f"s{stage - 1}_fuse").conv_f2s.out_channels

@@ -16,7 +16,6 @@ from mutualnet3d.layers import make_divisible, make_slimmable
 from mutualnet3d.models.heads import X3DHead
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.resnet import BranchRule, check_common, initialise, pyslowfast_blocks
-from mutualnet3d.models.space import space_from_config
 
 STEM_TEMPORAL_KERNEL, STAGE_TEMPORAL_KERNEL = 5, 3
 SE_RATIO = 0.0625
@@ -70,8 +69,7 @@ class X3D(AdaptiveNetwork, X3DBackbone):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        self.space = space_from_config(cfg)
-        self.num_frames, self.input_channels = cfg.DATA.NUM_FRAMES, cfg.DATA.INPUT_CHANNEL_NUM[0]
+        self.configure(cfg)
         groups = 1 if cfg.X3D.CHANNELWISE_3x3x3 else cfg.RESNET.NUM_GROUPS
         make_slimmable(self, BranchRule(self.space.divisor, groups))
 

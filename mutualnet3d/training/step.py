@@ -1,7 +1,8 @@
 """The mutual step: one clip batch, several configurations, one gradient.
 
 The full network learns the labels; the smallest and the random sub-networks learn full's detached prediction. Backward
-passes run one after another, so memory is that of one, and their gradients add up in the shared weights.
+passes run one after another, so memory is that of one, and their gradients add up in the shared weights. What all
+configurations compute alike (SlowFast's Fast pathway) runs forward once and backward once, with the summed gradient.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ def mutual_backward(
     Returns:
         The unweighted losses (number of configurations,) and full's logits (N, K), both detached.
     """
+    network = getattr(model, "module", model)
+    with autocast():
+        shared = network.shared(clip)
+    leaves = tuple(tensor.detach().requires_grad_() for tensor in shared)
     teacher, values = None, []
     for i, configuration in enumerate(configurations):
         is_last = i == len(configurations) - 1
         with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
             with autocast():
-                logits = model(clip, configuration)
+                logits = model(clip, configuration, shared=leaves)
             if teacher is None:
                 teacher = logits.detach()
                 value = weighted = loss.supervised(logits, labels)
@@ -54,6 +59,8 @@ def mutual_backward(
                 weighted = distill_weight * value
             scale(weighted).backward()
         values.append(value.detach())
+    if shared:
+        torch.autograd.backward(shared, [leaf.grad for leaf in leaves])
     return torch.stack(values), teacher
 
 
