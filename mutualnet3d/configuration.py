@@ -9,9 +9,12 @@ import itertools
 import math
 import operator
 import random
+import re
 from dataclasses import asdict, dataclass
 
 from mutualnet3d.errors import ConfigurationError
+
+_TEXT = re.compile(r"(\d+\.?\d*(?:e[+-]?\d+)?)-(\d+)(?:-(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class Configuration:
 
     def __post_init__(self) -> None:
         try:
+            if any(isinstance(value, (bool, str)) for value in (self.width, self.spatial, self.temporal)):
+                raise TypeError("truth values and texts are no numbers")
             object.__setattr__(self, "width", float(self.width))
             object.__setattr__(self, "spatial", operator.index(self.spatial))
             if self.temporal is not None:
                 object.__setattr__(self, "temporal", operator.index(self.temporal))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ConfigurationError(
                 f"a configuration is (float width, int spatial, int temporal or None), got "
                 f"({self.width!r}, {self.spatial!r}, {self.temporal!r}): {error}"
@@ -54,13 +59,14 @@ class Configuration:
     @classmethod
     def parse(cls, text: str) -> Configuration:
         """The configuration that ``text`` (``0.63-142-3`` or ``0.63-160``) names."""
-        parts = str(text).strip().split("-")
-        if len(parts) not in (2, 3):
+        match = _TEXT.fullmatch(str(text).strip())
+        if match is None:
             raise ConfigurationError(f"{text!r} is not width-spatial-temporal (0.63-142-3) or width-spatial (0.63-160)")
+        width, spatial, temporal = match.groups()
         try:
-            return cls(float(parts[0]), *(int(part) for part in parts[1:]))
-        except ValueError as error:
-            raise ConfigurationError(f"{text!r} is not width-spatial-temporal such as 0.63-142-3: {error}") from error
+            return cls(float(width), int(spatial), None if temporal is None else int(temporal))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{text!r}: {error}") from error
 
 
 @dataclass(frozen=True)
