@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny import write_data
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set MUTUALNET3D_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """Folder of 8 + 4 tiny videos with train.csv, val.csv and test.csv."""
+    return write_data(tmp_path_factory.mktemp("tiny data"))
