@@ -103,7 +103,7 @@ def restore(
     check_space(entries, model, path)
     try:
         model.load_state_dict(entries["model_state"])
-        optimizer.load_state_dict(entries["optimizer_state"])
+        _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         torch.set_rng_state(entries["rng_state"])
         if torch.cuda.is_available() and entries["cuda_rng_state"]:
@@ -114,3 +114,14 @@ def restore(
             f"{path} cannot resume this run ({type(error).__name__}: {str(error).splitlines()[0]}); it was written "
             "with another config. Choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
         ) from error
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Momenta; learning rates, decays and the like stay those of the config. ValueError for another optimizer."""
+    groups = optimizer.param_groups
+    options = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+    if [set(own) for own in options] != [set(saved) - {"params"} for saved in state["param_groups"]]:
+        raise ValueError("its optimizer is of another kind or has other parameter groups")
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, options, strict=True):
+        group.update(own)

@@ -59,17 +59,20 @@ def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None) -> None:
 
     Raises:
         KeyboardInterrupt: after such a stop.
-        TrainingError: a loss is not finite.
+        TrainingError: a loss or its gradient is not finite.
         CheckpointError: what lies in OUTPUT_DIR belongs to another config.
         ConfigError, DataError: the config or a list is wrong.
     """
     lists = lists or Lists.from_cfg(cfg)
+    Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
     run = _Run(model, cfg, lists)
     start = run.resume()
     with stop_request() as stop:
         for epoch in range(start.epoch, cfg.SOLVER.MAX_EPOCH):
             run.train_epoch(epoch, start.iteration if epoch == start.epoch else 0, stop)
             run.finish_epoch(epoch)
+            if stop.requested:
+                run.stop(Position(epoch + 1))
 
 
 class _Run:
@@ -96,7 +99,7 @@ class _Run:
             path, entries = found
             position = restore(path, entries, self.model, self.optimizer, self.scaler)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
-        if position.epoch < self.cfg.SOLVER.MAX_EPOCH:
+        if position.epoch < self.cfg.SOLVER.MAX_EPOCH and not self.cfg.MODEL.FROZEN_BN:
             discard_statistics(self.model)
         return position
 
@@ -118,9 +121,13 @@ class _Run:
             lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
             self.train_iteration(epoch, iteration, batch, lr)
             if stop.requested:
-                path = self.save(Position(epoch, iteration + 1))
-                _logger.warning("stopped; saved %s; run the same command again to go on", path)
-                raise KeyboardInterrupt
+                self.stop(Position(epoch, iteration + 1))
+
+    def stop(self, position: Position) -> None:
+        """Save and raise KeyboardInterrupt."""
+        path = self.save(position)
+        _logger.warning("stopped; saved %s; run the same command again to go on", path)
+        raise KeyboardInterrupt
 
     def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch, lr: float) -> None:
         self.unreadable.add(batch.failures)
@@ -143,8 +150,9 @@ class _Run:
         norm = clip_gradients(self.model, self.cfg)
         correct = (logits.argmax(1) == batch_on_device.labels).float().mean()
         *values, norm, correct = torch.cat([losses, norm.view(1), correct.view(1)]).tolist()
-        if not all(map(math.isfinite, values)):
-            self._refuse_loss(epoch, iteration, configurations, values, batch)
+        judged = values if self.scaler.is_enabled() else [*values, norm]  # the scaler skips a step that overflowed
+        if not all(map(math.isfinite, judged)):
+            self._refuse_loss(epoch, iteration, configurations, values, norm, batch)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.progress.add(configurations, values, correct)
@@ -154,12 +162,12 @@ class _Run:
             _logger.info(describe(report, self.per_epoch, self.cfg.SOLVER.MAX_EPOCH))
             write_json_line(self.cfg.OUTPUT_DIR, **report)
 
-    def _refuse_loss(self, epoch, iteration, configurations, values, batch) -> None:
+    def _refuse_loss(self, epoch, iteration, configurations, values, norm, batch) -> None:
         shown = ", ".join(f"{c}: {v}" for c, v in zip(configurations, values, strict=True))
         files = "; ".join(self.lists.train[i].path for i in batch.indices.tolist())
         raise TrainingError(
-            f"the loss is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}); the last checkpoint is "
-            f"untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
+            f"the loss or its gradient is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}; norm of "
+            f"the gradient: {norm}); the last checkpoint is untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
         )
 
     def finish_epoch(self, epoch: int) -> None:

@@ -126,7 +126,7 @@ def test_running_statistics_are_updated_by_full_only(start):
 
 
 def test_bfloat16_autocast(start):
-    """At 4 frames: oneDNN's bfloat16 weight gradient of a 3 x 1 x 1 convolution over 2 frames is uninitialised memory."""
+    """At 4 frames: over 2, oneDNN's bfloat16 weight gradient of a 3 x 1 x 1 convolution is uninitialised memory."""
     single = (copy.deepcopy(start[0]).float(), start[1].float())
     subs = mn.Configuration(0.63, 20, 4), mn.Configuration(0.813, 32, 4)
     exact, losses32, _ = step(single, subs=subs)
