@@ -31,11 +31,12 @@ def topk_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
     """Per cent of rows of ``scores`` (N, K) whose label (N,) is among the k highest; ``k`` is capped at K.
 
     A label counts as many ranks down as there are scores above it, and equal scores of lower classes, so a network that
-    answers the same everywhere does not count as right.
+    answers the same everywhere does not count as right; one that answers nan never does.
     """
     if len(labels) == 0:
         return float("nan")
     own = scores.gather(1, labels[:, None])
     classes = torch.arange(scores.shape[1], device=scores.device)
     ahead = (scores > own) | ((scores == own) & (classes < labels[:, None]))
-    return 100.0 * (ahead.sum(1) < k).double().mean().item()
+    right = (ahead.sum(1) < k) & ~own[:, 0].isnan()
+    return 100.0 * right.double().mean().item()
