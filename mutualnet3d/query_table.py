@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -46,8 +48,7 @@ class Entry:
             value = getattr(self, name)
             if value is None and name in ("top5", "latency_ms"):
                 continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or value < 0:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
                 raise QueryTableError(f"{name} {value!r} of {self.configuration} is not a finite number of at least 0")
 
 
@@ -85,6 +86,7 @@ class QueryTable:
     ) -> Entry:
         """The most accurate entry within the budgets; of equals the cheaper. Limits are inclusive.
 
+        Cheaper is: by latency with a latency budget, else by GMACs.
         With ``min_accuracy`` and no budget, the cheapest entry that reaches it; with both, BudgetError unless the most
         accurate entry within the budgets does.
 
@@ -104,7 +106,8 @@ class QueryTable:
             fitting = self._within(fitting, "gmacs", max_gmacs, "GMACs")
         if max_latency_ms is not None:
             fitting = self._within(fitting, "latency_ms", max_latency_ms, "ms")
-        top = max(fitting, key=lambda e: (e.accuracy, -_cost(e)))
+        cost = operator.attrgetter("gmacs" if max_latency_ms is None else "latency_ms")
+        top = max(fitting, key=lambda e: (e.accuracy, -cost(e)))
         if min_accuracy is None:
             return top
         if top.accuracy < min_accuracy:
@@ -114,7 +117,7 @@ class QueryTable:
             )
         if max_gmacs is not None or max_latency_ms is not None:
             return top
-        return min((e for e in fitting if e.accuracy >= min_accuracy), key=lambda e: (_cost(e), -e.accuracy))
+        return min((e for e in fitting if e.accuracy >= min_accuracy), key=lambda e: (cost(e), -e.accuracy))
 
     def _within(self, entries: list[Entry], name: str, budget: float, unit: str) -> list[Entry]:
         if any(getattr(entry, name) is None for entry in self.entries):
@@ -157,7 +160,7 @@ class QueryTable:
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, endless digits
             raise QueryTableError(f"{path}: cannot be read as JSON: {error}") from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise QueryTableError(f"{path}: not a query table of mutualnet3d")
@@ -166,7 +169,11 @@ class QueryTable:
         metric, provenance = values.get("metric"), values.get("provenance")
         if not isinstance(metric, str) or not isinstance(provenance, dict):
             raise QueryTableError(f"{path}: metric must be a text and provenance an object")
-        return cls(tuple(_read_entries(values.get("entries"), path)), metric, provenance)
+        entries = tuple(_read_entries(values.get("entries"), path))
+        try:
+            return cls(entries, metric, provenance)
+        except QueryTableError as error:
+            raise QueryTableError(f"{path}: {error}") from error
 
 
 def _read_entries(values: object, path: str | os.PathLike) -> Iterable[Entry]:
@@ -177,7 +184,3 @@ def _read_entries(values: object, path: str | os.PathLike) -> Iterable[Entry]:
             yield Entry(**(value | {"configuration": Configuration.parse(value["configuration"])}))
         except (TypeError, KeyError, ConfigurationError, QueryTableError) as error:
             raise QueryTableError(f"{path}: entry {number} is malformed: {error}") from error
-
-
-def _cost(entry: Entry) -> float:
-    return entry.gmacs if entry.latency_ms is None else entry.latency_ms

@@ -167,7 +167,8 @@ class _Run:
         files = "; ".join(self.lists.train[i].path for i in batch.indices.tolist())
         raise TrainingError(
             f"the loss or its gradient is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}; norm of "
-            f"the gradient: {norm}); the last checkpoint is untouched. Lower SOLVER.BASE_LR or set SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
+            f"the gradient: {norm}); the last checkpoint is untouched. Lower SOLVER.BASE_LR or set "
+            f"SOLVER.CLIP_GRAD_L2NORM. Clips of the batch: {files}"
         )
 
     def finish_epoch(self, epoch: int) -> None:
