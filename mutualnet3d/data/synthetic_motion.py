@@ -7,8 +7,8 @@ object (x, y, angle or size) runs through time; the others stand still at an ins
 the same distribution where it runs and where it stands. (Size alone cannot be made cyclic, so the very first and last
 frames tell large from small: a little about growing and shrinking, and nothing about the rest.)
 
-The classes come in four pairs; the second of a pair is the first played backwards, frame by frame. So a network that
-ignores the order of the frames cannot exceed 50 %.
+Eight classes are four pairs; the second of a pair is the first played backwards, frame by frame. Two more oscillate. So
+a network that ignores the order of the frames cannot exceed 60 %: it has to guess within each pair.
 """
 
 import math
@@ -23,7 +23,10 @@ from mutualnet3d.errors import ConfigError, DataError
 
 RENDERER_VERSION = 1  # raise it whenever the same seed gives other frames
 
-MOTIONS: tuple[str, ...] = ("left", "right", "up", "down", "clockwise", "counterclockwise", "grow", "shrink")
+MOTIONS: tuple[str, ...] = (
+    *("left", "right", "up", "down", "clockwise", "counterclockwise", "grow", "shrink"),
+    *("sway", "bob"),  # oscillation from side to side, and up and down
+)
 REVERSED = {"right": "left", "down": "up", "counterclockwise": "clockwise", "shrink": "grow"}
 
 MIN_SIDE, MIN_FRAMES = 32, 8
@@ -32,6 +35,8 @@ OBJECT_SIZE = (0.55, 0.65)  # diameter at mid-growth, in shorter sides of the fr
 TRAVEL = (0.55, 0.95)  # over the clip, in shorter sides of the frame
 TURNS = (0.5, 0.9)  # over the clip
 GROWTH = (1.8, 2.1)  # last diameter over first
+SWING = (0.12, 0.2)  # amplitude of oscillation, in shorter sides of the frame
+SWINGS = (2.0, 3.0)  # periods of oscillation over the clip
 BACKGROUND_DRIFT = (0.0, 0.15)  # over the clip, in shorter sides of the frame: far slower than an object
 
 
@@ -74,6 +79,7 @@ def _draw_path(motion: str, rng: np.random.Generator, spec: RenderSpec) -> _Path
     travel = rng.uniform(*TRAVEL) * spec.side
     angle, turn = rng.uniform(0.0, 2.0 * math.pi), 2.0 * math.pi * rng.uniform(*TURNS)
     diameter, growth = rng.uniform(*OBJECT_SIZE) * spec.side, math.log(rng.uniform(*GROWTH))
+    swing, swings, phase = rng.uniform(*SWING) * spec.side, rng.uniform(*SWINGS), rng.uniform(0.0, 2.0 * math.pi)
     instants = rng.uniform(-0.5, 0.5, 4)  # at which x, y, angle and size stand still where they do not run
     drift = rng.normal(0.0, 0.02, 2) * spec.side  # no object stands quite still
     wobble = rng.normal(0.0, 0.05)
@@ -81,9 +87,10 @@ def _draw_path(motion: str, rng: np.random.Generator, spec: RenderSpec) -> _Path
     time = np.linspace(-0.5, 0.5, spec.num_frames)
     runs = [motion == name for name in ("left", "up", "clockwise", "grow")]
     x, y, turned, grown = (time if run else np.full_like(time, at) for run, at in zip(runs, instants, strict=True))
+    swung = swing * np.sin(phase + 2.0 * math.pi * swings * time)
     return _Path(
-        x=centre[0] - travel * x + drift[0] * time,
-        y=centre[1] - travel * y + drift[1] * time,
+        x=centre[0] - travel * x + drift[0] * time + (swung if motion == "sway" else 0.0),
+        y=centre[1] - travel * y + drift[1] * time + (swung if motion == "bob" else 0.0),
         angle=angle + turn * turned + wobble * time,
         diameter=diameter * np.exp(growth * grown),
     )
@@ -148,7 +155,7 @@ def render_clip(motion: str, rng: np.random.Generator, spec: RenderSpec) -> np.n
     """One clip of class `motion`.
 
     From an `rng` in the same state, the two classes of a pair (``REVERSED``) give the same frames in opposite order,
-    and the four pairs give the same object and the same background in different motion.
+    and all classes give the same object and the same background in different motion.
 
     Returns:
         (T, H, W, 3) uint8, RGB.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 
@@ -11,6 +12,8 @@ from torch import nn
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import Channels
 from mutualnet3d.models.nonlocal_block import AdaptiveNonlocal
+
+_logger = logging.getLogger(__name__)
 
 STAGE_DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -42,6 +45,8 @@ def check_common(cfg) -> None:
         raise ConfigError(f"MODEL.DROPCONNECT_RATE {cfg.MODEL.DROPCONNECT_RATE} is not supported; set it to 0.0")
     if cfg.BN.NORM_TYPE not in ("batchnorm", "sync_batchnorm"):
         raise ConfigError(f"BN.NORM_TYPE {cfg.BN.NORM_TYPE!r} is not supported; use 'batchnorm'")
+    if cfg.BN.NORM_TYPE == "sync_batchnorm":
+        _logger.warning("BN.NORM_TYPE sync_batchnorm: on one device this is plain batchnorm, which is what is built")
 
 
 def build_stage(

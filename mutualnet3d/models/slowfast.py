@@ -43,9 +43,10 @@ class SlowFastBackbone(nn.Module):
             scale = 2 ** (stage - 2)
             dim_in = [slow + ratio * fast, fast]
             slow, fast = 4 * width * scale, 4 * width * scale // beta
-            if dim_in[0] == slow:
+            if dim_in[0] == slow and cfg.RESNET.SPATIAL_STRIDES[stage - 2][0] == 1:
                 raise ConfigError(
-                    f"stage {stage} would add {slow} fused channels to themselves; change BETA_INV or the ratio"
+                    f"stage {stage} would add its {slow} fused input channels to its output, which slims differently; "
+                    "change SLOWFAST.BETA_INV or SLOWFAST.FUSION_CONV_CHANNEL_RATIO"
                 )
             dim_inner = [inner * scale, inner * scale // beta]
             kernels = [[kernel] for kernel in TEMPORAL_KERNELS[stage]]

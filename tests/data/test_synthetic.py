@@ -227,7 +227,7 @@ class TestEnsureDataset:
     def test_contradicting_config_is_refused(self, tmp_path):
         cfg = make_cfg(tmp_path / "set")
         cfg.MODEL.NUM_CLASSES = 400
-        with pytest.raises(ConfigError, match=r"NUM_CLASSES is 400.*has 8"):
+        with pytest.raises(ConfigError, match=r"NUM_CLASSES is 400.*has 10"):
             ensure_dataset(cfg)
         cfg = make_cfg(tmp_path / "set")
         cfg.DATA.PATH_PREFIX = "/elsewhere"
