@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         setup_logging(cfg.OUTPUT_DIR)
         keep_large_blocks()
         table = run(cfg)
-    except MutualNetError as error:
+    except (MutualNetError, OSError) as error:
         logging.getLogger("mutualnet3d").error("%s: %s", type(error).__name__, error)
         return 1
     except KeyboardInterrupt:

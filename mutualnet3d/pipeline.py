@@ -19,7 +19,7 @@ from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.grid import GridResult, evaluate_grid
 from mutualnet3d.files import atomic_write, sha256, write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
-from mutualnet3d.models.artefact import check_space, read_checkpoint, save_model
+from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
 from mutualnet3d.models.weights import load_weights
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.training.checkpoint import newest_readable
@@ -58,7 +58,7 @@ def run(cfg) -> QueryTable | None:
         _load_trained_weights(model, cfg)
     model.to(choose_device(cfg)).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
-        _calibrate(model, cfg, configurations, lists.train if lists else build_entries(cfg, "train"))
+        _calibrate(model, cfg, configurations, lists)
     save_model(output / MODEL_FILE, model, cfg)
     if not cfg.TEST.ENABLE:
         return None
@@ -98,7 +98,7 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
     if _is_ours(path):
         entries = read_checkpoint(path)
         check_space(entries, model, path)
-        model.load_state_dict(entries["model_state"])
+        load_state(entries, model, path)
         _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
     else:
         _logger.info("weights: %s", load_weights(model, path))
@@ -112,15 +112,14 @@ def _is_ours(path) -> bool:
     return True
 
 
-def _calibrate(
-    model: AdaptiveNetwork, cfg, configurations: tuple[Configuration, ...], entries: list[VideoEntry]
-) -> None:
+def _calibrate(model: AdaptiveNetwork, cfg, configurations: tuple[Configuration, ...], lists: Lists | None) -> None:
     """Statistics of the configurations that lack them, from training clips."""
     listed = tuple(Configuration.parse(text) for text in cfg.CALIBRATION.CONFIGURATIONS) or configurations
     wanted = [c for c in listed if c not in model.calibrated]
     if not wanted:
         return
     _logger.info("calibrating %d configurations on %d batches", len(wanted), cfg.CALIBRATION.NUM_BATCHES)
+    entries = lists.train if lists else build_entries(cfg, "train")
     batches = training_batches(cfg, entries, cfg.CALIBRATION.NUM_BATCHES, batch_size=cfg.CALIBRATION.BATCH_SIZE)
     calibrate(model, batches, wanted)
 

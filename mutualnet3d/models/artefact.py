@@ -38,7 +38,7 @@ def load_model(path: str | os.PathLike) -> AdaptiveNetwork:
     entries = read_checkpoint(path)
     model = build_model(load_config_text(entries["cfg"]))
     check_space(entries, model, path)
-    model.load_state_dict(entries["model_state"])
+    load_state(entries, model, path)
     return model.eval()
 
 
@@ -66,3 +66,15 @@ def check_space(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) 
         raise CheckpointError(
             f"{path} was trained for {trained}, the config asks for {model.space}; use the config it was trained with"
         )
+
+
+def load_state(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -> None:
+    """Weights and statistics into ``model``; CheckpointError if they are another network's."""
+    try:
+        model.load_state_dict(entries["model_state"])
+    except (KeyError, RuntimeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise CheckpointError(
+            f"{path} holds another network than the config describes ({lines[1] if len(lines) > 1 else lines[0]}); "
+            "use the config it was trained with"
+        ) from error
