@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -38,7 +39,7 @@ def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, cons
     """How to use what a run left in ``output_dir``, with a budget that exists."""
     console = console or Console()
     output = Path(output_dir)
-    budget = table.pareto()[len(table.pareto()) // 2].gmacs
+    budget = _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
     console.print(
         f"""
 Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE_FILE}. Use them:
@@ -46,7 +47,7 @@ Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE
     import mutualnet3d as mn
     table = mn.QueryTable.load("{output / table_file}")
     model = mn.load_model("{output / MODEL_FILE}")
-    best = table.best(max_gmacs={budget:.3g})           # {table.best(max_gmacs=budget * 1.001).configuration}
+    best = table.best(max_gmacs={budget:g})           # {table.best(max_gmacs=budget).configuration}
     logits = model(clip, best.configuration)      # clip: (N, 3, {_frames(table)}, H, W) float, normalised
     dense = mn.extract_dense(model, best.configuration)   # an ordinary, smaller network
 """,
@@ -54,6 +55,14 @@ Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE
         markup=False,
         soft_wrap=True,
     )
+
+
+def _round_up(value: float) -> float:
+    """To three digits, so that what is printed still affords what it was made from."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return float(f"{math.ceil(value / unit) * unit:.3g}")
 
 
 def _frames(table: QueryTable) -> str:
