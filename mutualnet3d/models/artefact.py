@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -48,7 +47,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
         entries = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
+    except Exception as error:  # a damaged stream fails in many ways: EOFError, RuntimeError, KeyError, ...
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointError(f"{path}: truncated or not a checkpoint ({reason[0]})") from error
     if not isinstance(entries, dict) or entries.get("format") != FORMAT:
@@ -56,6 +55,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
             f"{path}: not a checkpoint of mutualnet3d. Weights of PySlowFast and pytorchvideo are loaded into a built "
             "network by mutualnet3d.load_weights, or by TRAIN.CHECKPOINT_FILE_PATH"
         )
+    if absent := {"model_state", "cfg", "space"} - entries.keys():
+        raise CheckpointError(f"{path}: lacks {', '.join(sorted(absent))}; it is no whole checkpoint of this package")
     return entries
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import random
 import shutil
 import signal
 
@@ -13,6 +14,7 @@ from tiny import tiny_cfg
 
 import mutualnet3d as mn
 from mutualnet3d.errors import CheckpointError, TrainingError
+from mutualnet3d.models.artefact import model_entries, read_checkpoint, save_model
 from mutualnet3d.training import checkpoint
 from mutualnet3d.training.checkpoint import Position, checkpoint_path, list_checkpoints, save_checkpoint
 from mutualnet3d.training.loop import train
@@ -200,6 +202,37 @@ def test_a_checkpoint_that_wants_to_run_code(cfg, tmp_path):
     with pytest.raises(CheckpointError, match="truncated or not a checkpoint"):
         mn.load_model(path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_damaged_files_are_refused(cfg, tmp_path):
+    """Cut off anywhere, or with wrong bytes in the pickle: refused, or (a changed weight) read; never another error."""
+    model, path, rng = mn.build_model(cfg), tmp_path / "model.pyth", random.Random(0)
+    save_model(path, model, cfg)
+    whole, refused = path.read_bytes(), 0
+    for number in range(80):
+        damaged = bytearray(whole)
+        if number % 2:
+            del damaged[rng.randrange(len(whole)) :]
+        else:
+            for _ in range(5):
+                damaged[rng.randrange(3000)] = rng.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_checkpoint(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 60
+
+
+@pytest.mark.parametrize("name", ["model_state", "cfg", "space", "format"])
+def test_files_that_lack_an_entry_are_refused(cfg, tmp_path, name):
+    entries = model_entries(mn.build_model(cfg), cfg)
+    del entries[name]
+    torch.save(entries, tmp_path / "model.pyth")
+    with pytest.raises(
+        CheckpointError, match=f"lacks {name}" if name != "format" else "not a checkpoint of mutualnet3d"
+    ):
+        mn.load_model(tmp_path / "model.pyth")
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(cfg, monkeypatch, tmp_path):
