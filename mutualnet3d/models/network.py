@@ -150,8 +150,10 @@ class AdaptiveNetwork(nn.Module):
         self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
         """``boxes`` (R, 5) of the clip in the pixels of each view: the Slow pathway's shrink with its view."""
-        if boxes.ndim != 2 or boxes.shape[1] != 5:
-            raise ValueError(f"boxes must be (R, 5) rows [index, x1, y1, x2, y2], got shape {tuple(boxes.shape)}")
+        if boxes.ndim != 2 or boxes.shape[1] != 5 or not boxes.is_floating_point():
+            raise ValueError(
+                f"boxes must be float (R, 5) rows [index, x1, y1, x2, y2], got {boxes.dtype} of {tuple(boxes.shape)}"
+            )
         height, width = clip.shape[3:]
         scaled = []
         for view in views:
