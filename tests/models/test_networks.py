@@ -427,8 +427,8 @@ class TestDetection:
             detector(clip)
         with pytest.raises(ValueError, match=r"DETECTION\.ENABLE"):
             classifier(clip, None, BOXES)
-        for boxes in (BOXES[:, 1:], BOXES[None]):
-            with pytest.raises(ValueError, match=r"boxes must be \(R, 5\)"):
+        for boxes in (BOXES[:, 1:], BOXES[None], BOXES.long()):  # integers would lose their fractions when they shrink
+            with pytest.raises(ValueError, match=r"boxes must be float \(R, 5\)"):
                 detector(clip, None, boxes)
         with pytest.raises(mn.ConfigError, match="X3D has no detection head"):
             build("x3d", *DETECTION)
