@@ -323,6 +323,14 @@ def test_plain_training_updates_full_only(cfg, tmp_path):
     assert not any(key.startswith(("loss_smallest", "loss_random")) for key in line)
 
 
+def test_statistics_of_other_weights_are_forgotten(cfg):
+    cfg.SOLVER.MAX_EPOCH = 1
+    model = mn.build_model(cfg)
+    mn.calibrate(model, [torch.randn(4, 3, 4, 32, 32)], [model.space.smallest])
+    train(model, cfg)
+    assert model.calibrated == (model.space.full,)
+
+
 def test_frozen_batch_norm_keeps_the_statistics_of_every_configuration(cfg):
     """MODEL.FROZEN_BN fine-tunes with stored statistics: they must be there during and after training."""
     cfg.MODEL.FROZEN_BN, cfg.SOLVER.MAX_EPOCH, cfg.MUTUALNET.NUM_RANDOM = True, 1, 0

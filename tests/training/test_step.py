@@ -81,6 +81,7 @@ def test_gradient_is_that_of_the_summed_loss(start, weight):
     torch.testing.assert_close(logits, full.detach())
     assert_same_gradients(gradients(model), gradients(joint), rtol=1e-4, atol=1e-6)
     assert parts[1] > 1e-3
+    assert losses.dtype == torch.float32
     assert not losses.requires_grad
     assert not logits.requires_grad
 
