@@ -28,7 +28,7 @@ class Unshared(nn.Module):
         super().__init__()
         self.model = model
 
-    def shared(self, clip: torch.Tensor) -> tuple:
+    def shared_features(self, clip: torch.Tensor) -> tuple:
         return ()
 
     def forward(self, clip: torch.Tensor, configuration: Configuration, *, shared: tuple = ()) -> torch.Tensor:

@@ -57,7 +57,7 @@ def calibrate(
             count += 1
             clip = batch.to(device, non_blocking=True)
             with _observing(norms, common):
-                shared = model.shared(clip)
+                shared = model.shared_features(clip)
             for configuration in configurations:
                 with _observing(norms, collected[configuration]):
                     model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)

@@ -10,9 +10,10 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, ConfigurationError, QueryTableError
@@ -132,12 +133,8 @@ class QueryTable:
         return fitting
 
     def pareto(self) -> tuple[Entry, ...]:
-        """Entries that no cheaper or equally cheap one beats or equals in accuracy, by rising GMACs."""
-        front: list[Entry] = []
-        for entry in self.entries:
-            if not front or entry.accuracy > front[-1].accuracy:
-                front.append(entry)
-        return tuple(front)
+        """The entries on the Pareto front, by rising GMACs."""
+        return tuple(pareto_front(self.entries))
 
     def __getitem__(self, configuration: Configuration) -> Entry:
         for entry in self.entries:
@@ -174,6 +171,16 @@ class QueryTable:
             return cls(entries, metric, provenance)
         except QueryTableError as error:
             raise QueryTableError(f"{path}: {error}") from error
+
+
+def pareto_front(points: Sequence[Any]) -> list[Any]:
+    """The ``points`` (with ``gmacs`` and ``accuracy``) that no cheaper or equally cheap one reaches in accuracy; by rising
+    GMACs, and so by rising accuracy."""
+    front: list[Any] = []
+    for point in sorted(points, key=lambda each: (each.gmacs, -each.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
 
 
 def _read_entries(values: object, path: str | os.PathLike) -> Iterable[Entry]:

@@ -33,7 +33,7 @@ class Images(nn.Module):
         }
         make_slimmable(self, lambda name, layer: channels[name])
 
-    def shared(self, clip):
+    def shared_features(self, clip):
         return ()
 
     def whole_frame_boxes(self, clip):

@@ -131,11 +131,6 @@ def _check_data(cfg: CfgNode) -> None:
 
 def _check_model(cfg: CfgNode) -> None:
     _at_least(cfg, 1, "MODEL.NUM_CLASSES", "RESNET.NUM_GROUPS", "RESNET.WIDTH_PER_GROUP")
-    _require(
-        cfg.RESNET.WIDTH_PER_GROUP % cfg.RESNET.NUM_GROUPS == 0,
-        f"RESNET.WIDTH_PER_GROUP is {cfg.RESNET.WIDTH_PER_GROUP}; it must be a multiple of "
-        f"RESNET.NUM_GROUPS = {cfg.RESNET.NUM_GROUPS}",
-    )
     rate = cfg.MODEL.DROPOUT_RATE
     _require(0 <= rate < 1, f"MODEL.DROPOUT_RATE is {rate}; it must lie in [0, 1)")
     _one_of(cfg, LOSSES, "MODEL.LOSS_FUNC")

@@ -73,7 +73,7 @@ def evaluate_grid(
         for clips, owners in _view_batches(videos, cfg.TEST.BATCH_SIZE, labels, missing):
             clip = normalise(clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
             for group in groups:
-                shared = model.shared(clip, group[0])
+                shared = model.shared_features(clip, group[0])
                 for configuration in group:
                     scores = activate(model(clip, configuration, shared=shared)).float().cpu()
                     total = totals[configuration]

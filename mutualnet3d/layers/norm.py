@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.errors import NotCalibratedError
+from mutualnet3d.errors import ConfigurationError, NotCalibratedError
 from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
 from mutualnet3d.layers.channels import Channels
 from mutualnet3d.layers.population import PopulationStatistics
@@ -59,6 +59,11 @@ class _SlimmableBatchNorm(Slimmable):
         """Normalise by the batch and hand its mean and variance to the collector; buffers stay untouched."""
         weight, bias = self._affine()
         mean, var = torch.zeros_like(weight), torch.zeros_like(weight)
+        if x.numel() == x.shape[1]:
+            raise ValueError(
+                f"calibration saw one sample per channel (input {tuple(x.shape)}): a variance needs more; use batches "
+                "of at least 2 clips"
+            )
         out = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
         self.observed.add(mean, var, x.numel() // x.shape[1])
         return out
@@ -119,18 +124,29 @@ class _SlimmableBatchNorm(Slimmable):
             destination[f"{prefix}{_BANK}{configuration}.mean"] = mean
             destination[f"{prefix}{_BANK}{configuration}.var"] = var
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
         start = prefix + _BANK
         entries = {key[len(start) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(start)}
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
         self.statistics = {}  # statistics belong to the weights that they were computed with
         for text in sorted({key.rpartition(".")[0] for key in entries}):
-            configuration = Configuration.parse(text)
-            mean, var = entries[f"{text}.mean"], entries[f"{text}.var"]
-            self.statistics[configuration] = (
-                mean.to(self.running_mean, copy=True),
-                var.to(self.running_var, copy=True),
-            )
+            mean, var = entries.get(f"{text}.mean"), entries.get(f"{text}.var")
+            try:
+                configuration = Configuration.parse(text)
+            except ConfigurationError as error:
+                errors.append(f"{start}{text}: {error}")
+                continue
+            if (
+                mean is None
+                or var is None
+                or mean.ndim != 1
+                or var.shape != mean.shape
+                or len(mean) > self.num_features
+            ):
+                errors.append(f"{start}{text} needs a mean and a var of one size, at most {self.num_features}")
+                continue
+            own = self.running_mean
+            self.statistics[configuration] = (mean.to(own, copy=True), var.to(own, copy=True))
 
 
 class SlimmableBatchNorm2d(_SlimmableBatchNorm, nn.BatchNorm2d):

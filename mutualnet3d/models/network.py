@@ -56,7 +56,7 @@ class AdaptiveNetwork(nn.Module):
             clip: (N, C, T, H, W) float, normalised, at full resolution.
             configuration: a member of ``space``.
             boxes: for detection networks, (R, 5) float rows ``[clip index, x1, y1, x2, y2]`` in full-resolution pixels.
-            shared: what :meth:`shared` made of this clip, to be used instead of computing it again.
+            shared: what :meth:`shared_features` made of this clip, to be used instead of computing it again.
 
         Returns:
             (N, K) logits, or (R, K) for detection.
@@ -74,7 +74,9 @@ class AdaptiveNetwork(nn.Module):
                 return self.slow_pathway(views[0], shared, boxes)
             return super().forward(*views, boxes=boxes)
 
-    def shared(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
+    def shared_features(
+        self, clip: torch.Tensor, configuration: Configuration | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """What every configuration computes alike: SlowFast's Fast pathway and lateral features; () for one branch.
 
         In training mode they are the same for all configurations (batch statistics of the same clip); in eval mode for

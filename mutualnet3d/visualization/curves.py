@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mutualnet3d.errors import DataError
+from mutualnet3d.query_table import pareto_front
 
 SIZE_INCHES, DPI = (8.0, 5.0), 150
 COLOURS = ("#0b6e99", "#e08e0b", "#7a4fa3", "#2f8f4e", "#c2453d", "#5c6b73", "#b0579b", "#8a7a22")
@@ -24,15 +25,6 @@ DIAMETERS = (4.5, 9.5)  # of the markers in points: lowest and highest spatial r
 INK = "#222222"
 DIRECTIONS = ((-1, 1), (-1, 0), (0, 1), (1, -1), (0, -1), (1, 0), (1, 1), (-1, -1))  # left above is freest: tried first
 DISTANCES = (5, 12, 22, 34, 48, 64)  # of a label from its point, in points
-
-
-def pareto_front(points: Sequence[Any]) -> list[Any]:
-    """The points that no cheaper or equally cheap one reaches in accuracy; ascending in GMACs and in accuracy."""
-    front: list[Any] = []
-    for point in sorted(points, key=lambda each: (each.gmacs, -each.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
 
 
 def _size(point: Any) -> tuple[float, int, int]:

@@ -26,7 +26,6 @@ SLOW = ["MODEL.ARCH", "slow"]
         (["DATA.TRAIN_JITTER_SCALES", [320, 256]], "must not exceed"),
         (["DATA.DECODING_BACKEND", "ffmpeg"], "DATA.DECODING_BACKEND is 'ffmpeg'.*pyav, decord"),
         (["DATA.ENSEMBLE_METHOD", "mean"], "one of sum, max"),
-        (["RESNET.NUM_GROUPS", 3], "RESNET.WIDTH_PER_GROUP is 64; it must be a multiple of RESNET.NUM_GROUPS = 3"),
         (["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC is 'mse'.*cross_entropy"),
         (["MODEL.DROPOUT_RATE", 1], "MODEL.DROPOUT_RATE is 1.0"),
         (["MODEL.NUM_CLASSES", 0], "MODEL.NUM_CLASSES is 0"),

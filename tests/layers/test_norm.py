@@ -311,3 +311,16 @@ class TestPopulation:
             with pytest.raises(ValueError, match=f"at least 2 samples per channel, got {count}"):
                 _ = population.var
             population.add(torch.zeros(2), torch.zeros(2), 1)
+
+
+def test_malformed_statistics_in_a_state_dict_are_refused():
+    norm = SlimmableBatchNorm3d(Channels.slim(16))
+    whole = norm.state_dict()
+    for entries in (
+        {"statistics.0.7-30-3.mean": torch.zeros(8)},
+        {"statistics.0.7-30-3.mean": torch.zeros(8), "statistics.0.7-30-3.var": torch.zeros(4)},
+        {"statistics.0.7-30-3.mean": torch.zeros(17), "statistics.0.7-30-3.var": torch.zeros(17)},
+        {"statistics.wide.mean": torch.zeros(8), "statistics.wide.var": torch.zeros(8)},
+    ):
+        with pytest.raises(RuntimeError, match=r"statistics\."):
+            norm.load_state_dict(whole | entries)
