@@ -174,8 +174,10 @@ class QueryTable:
 
 
 def pareto_front(points: Sequence[Any]) -> list[Any]:
-    """The ``points`` (with ``gmacs`` and ``accuracy``) that no cheaper or equally cheap one reaches in accuracy; by rising
-    GMACs, and so by rising accuracy."""
+    """The ``points`` (with ``gmacs`` and ``accuracy``) that no cheaper or equally cheap one reaches in accuracy.
+
+    By rising GMACs, and so by rising accuracy.
+    """
     front: list[Any] = []
     for point in sorted(points, key=lambda each: (each.gmacs, -each.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
