@@ -28,8 +28,8 @@ class Unshared(nn.Module):
         super().__init__()
         self.model = model
 
-    def shared_features(self, clip: torch.Tensor) -> tuple:
-        return ()
+    def can_share(self, configurations: tuple) -> bool:
+        return False
 
     def forward(self, clip: torch.Tensor, configuration: Configuration, *, shared: tuple = ()) -> torch.Tensor:
         return self.model(clip, configuration)

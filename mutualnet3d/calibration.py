@@ -36,7 +36,7 @@ def calibrate(
     bit-identical. Dropout is off. The full configuration's statistics replace the running ones (precise BN).
 
     Args:
-        model: a network with a ``space``.
+        model: an adaptive network (``mutualnet3d.models.AdaptiveNetwork``, or what has its methods).
         batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
         configurations: members of the space.
 

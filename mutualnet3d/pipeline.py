@@ -14,8 +14,8 @@ import mutualnet3d
 from mutualnet3d.calibration import calibrate
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.counting import complexity
-from mutualnet3d.data import TestVideos, VideoEntry, build_entries, test_loader
-from mutualnet3d.errors import ConfigError
+from mutualnet3d.data import TestVideos, VideoEntry, build_entries, video_loader
+from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.grid import GridResult, evaluate_grid
 from mutualnet3d.files import atomic_write, sha256, write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
@@ -49,6 +49,7 @@ def run(cfg) -> QueryTable | None:
     adaptive = cfg.MUTUALNET.ENABLE
     model = build_model(cfg)
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
+    to_calibrate = calibration_configurations(cfg, configurations, model.space)
     lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
     test_entries = build_entries(cfg, "test") if cfg.TEST.ENABLE else None
     if cfg.TRAIN.ENABLE:
@@ -56,9 +57,9 @@ def run(cfg) -> QueryTable | None:
         train(model, cfg, lists)
     else:
         _load_trained_weights(model, cfg)
-    model.to(choose_device(cfg)).eval()
+    model.to(choose_device(cfg), memory_format=torch.channels_last_3d).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
-        _calibrate(model, cfg, configurations, lists)
+        _calibrate(model, cfg, to_calibrate, lists)
     save_model(output / MODEL_FILE, model, cfg)
     if not cfg.TEST.ENABLE:
         return None
@@ -95,27 +96,31 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
             f"nothing to test: TRAIN.ENABLE is False, OUTPUT_DIR {cfg.OUTPUT_DIR} has no checkpoint and "
             "TEST.CHECKPOINT_FILE_PATH is empty; name a checkpoint or enable training"
         )
-    if _is_ours(path):
-        entries = read_checkpoint(path)
-        check_space(entries, model, path)
-        load_state(entries, model, path)
-        _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
-    else:
-        _logger.info("weights: %s", load_weights(model, path))
-
-
-def _is_ours(path) -> bool:
     try:
-        read_checkpoint(path)
-    except mutualnet3d.MutualNetError:
-        return False
-    return True
+        entries = read_checkpoint(path)
+    except CheckpointError:  # of another library, or damaged: load_weights tells them apart
+        _logger.info("weights: %s", load_weights(model, path))
+        return
+    check_space(entries, model, path)
+    load_state(entries, model, path)
+    _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
+
+
+def calibration_configurations(cfg, table: tuple[Configuration, ...], space: ConfigurationSpace) -> tuple:
+    """CALIBRATION.CONFIGURATIONS, or those of the ``table``; ConfigError if the table needs one that is left out."""
+    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.CALIBRATION.CONFIGURATIONS) or table
+    left_out = [str(c) for c in table if c not in listed and c != space.full]
+    if left_out and cfg.TEST.ENABLE:
+        raise ConfigError(
+            f"CALIBRATION.CONFIGURATIONS leaves out {', '.join(left_out)}, which the query table evaluates; list them, "
+            "or list fewer in QUERY_TABLE.CONFIGURATIONS"
+        )
+    return listed
 
 
 def _calibrate(model: AdaptiveNetwork, cfg, configurations: tuple[Configuration, ...], lists: Lists | None) -> None:
     """Statistics of the configurations that lack them, from training clips."""
-    listed = tuple(Configuration.parse(text) for text in cfg.CALIBRATION.CONFIGURATIONS) or configurations
-    wanted = [c for c in listed if c not in model.calibrated]
+    wanted = [c for c in configurations if c not in model.calibrated]
     if not wanted:
         return
     _logger.info("calibrating %d configurations on %d batches", len(wanted), cfg.CALIBRATION.NUM_BATCHES)
@@ -133,7 +138,7 @@ def _test(
     _logger.info(
         "testing %d videos x %d x %d views at %d configurations", len(entries), views, crops, len(configurations)
     )
-    result = evaluate_grid(model, test_loader(videos, cfg), configurations, cfg)
+    result = evaluate_grid(model, video_loader(videos, cfg), configurations, cfg)
     for path, reason in result.missing:
         _logger.warning("missing from the result: %s: %s", path, reason)
     accuracies = result.accuracies()

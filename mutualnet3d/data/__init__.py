@@ -4,7 +4,7 @@ from mutualnet3d.data.build import build_entries
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.data.kinetics import TestItem, TestVideos, TrainClips, TrainItem
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
-from mutualnet3d.data.loader import EpochSampler, TrainBatch, test_loader, train_loader
+from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
 from mutualnet3d.data.transforms import normalise
 from mutualnet3d.data.unreadable import UnreadableVideos
 
@@ -22,6 +22,6 @@ __all__ = [
     "normalise",
     "open_video",
     "read_list",
-    "test_loader",
     "train_loader",
+    "video_loader",
 ]

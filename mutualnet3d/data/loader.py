@@ -106,7 +106,7 @@ def train_loader(dataset: TrainClips, sampler: EpochSampler, cfg) -> DataLoader:
     )
 
 
-def test_loader(dataset: TestVideos, cfg, rank: int = 0, world_size: int = 1) -> DataLoader:  # noqa: PT028
+def video_loader(dataset: TestVideos, cfg, rank: int = 0, world_size: int = 1) -> DataLoader:
     """Loader of single :class:`TestItem`, in the order of the list; each rank gets every ``world_size``-th video, none
     of them twice."""
     order = range(rank, len(dataset), world_size)

@@ -101,6 +101,11 @@ class AdaptiveNetwork(nn.Module):
                 groups.append([configuration])
         return groups
 
+    def can_share(self, configurations: Sequence[Configuration]) -> bool:
+        """Whether :meth:`shared_features` now serves all ``configurations``: not where frozen BatchNorms differ."""
+        frozen = any(not norm.training for norm in self._norms())
+        return not frozen or len(self.sharing_groups(configurations)) == 1
+
     def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
         """One box a clip that spans its frames, (N, 5), for detection networks; ``None`` for others."""
         if not self.detects:

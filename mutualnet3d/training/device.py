@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.models.space import space_from_config
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -35,6 +36,11 @@ def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.Abstrac
     """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION."""
     if not cfg.TRAIN.MIXED_PRECISION:
         return contextlib.nullcontext
+    if device.type == "cpu" and _dtype(cfg) is torch.bfloat16 and 2 in (space_from_config(cfg).temporal or ()):
+        raise ConfigError(
+            "bfloat16 on a CPU: torch's gradient of a temporal convolution over exactly 2 frames is wrong there, and "
+            "MUTUALNET.TEMPORAL has 2; leave 2 out, or train in float32 (TRAIN.MIXED_PRECISION False)"
+        )
     return functools.partial(torch.autocast, device.type, dtype=_dtype(cfg))
 
 

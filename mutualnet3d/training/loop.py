@@ -21,8 +21,8 @@ from mutualnet3d.data import (
     VideoEntry,
     build_entries,
     normalise,
-    test_loader,
     train_loader,
+    video_loader,
 )
 from mutualnet3d.errors import TrainingError
 from mutualnet3d.evaluation.grid import evaluate_grid
@@ -186,7 +186,7 @@ class _Run:
 
     def evaluate(self, epoch: int) -> None:
         """Top-1 and top-5 of the full configuration on the validation list: the centre view of each video."""
-        loader = test_loader(TestVideos(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
+        loader = video_loader(TestVideos(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
         result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg)
         accuracy = result.accuracies()[self.model.space.full]
         _logger.info("epoch %d: validation of full: %s", epoch + 1, accuracy)

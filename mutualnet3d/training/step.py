@@ -43,7 +43,7 @@ def mutual_backward(
     """
     network = getattr(model, "module", model)
     with autocast():
-        shared = network.shared_features(clip)
+        shared = network.shared_features(clip) if network.can_share(configurations) else ()
     leaves = tuple(tensor.detach().requires_grad_() for tensor in shared)
     teacher, values = None, []
     for i, configuration in enumerate(configurations):

@@ -101,7 +101,7 @@ def test_batches_move_to_a_device(entries, cfg):
 def test_test_videos_come_in_order(entries, cfg, workers):
     cfg.DATA_LOADER.NUM_WORKERS = workers
     videos = TestVideos(entries, cfg, num_views=2, num_crops=3)
-    items = list(loader.test_loader(videos, cfg))
+    items = list(loader.video_loader(videos, cfg))
     assert [item.index for item in items] == list(range(6))
     assert [item.error is None for item in items] == [True, False, True, True, True, True]
     assert torch.equal(items[4].frames, videos[4].frames)
@@ -110,7 +110,7 @@ def test_test_videos_come_in_order(entries, cfg, workers):
 
 def test_ranks_share_the_test_videos(entries, cfg):
     videos = TestVideos(entries, cfg, num_views=1, num_crops=1)
-    indices = [item.index for rank in range(4) for item in loader.test_loader(videos, cfg, rank, world_size=4)]
+    indices = [item.index for rank in range(4) for item in loader.video_loader(videos, cfg, rank, world_size=4)]
     assert sorted(indices) == list(range(6))
 
 

@@ -38,7 +38,7 @@ def model():
 
 def evaluate(model, cfg, configurations, views=1, crops=1, entries=None):
     entries = build_entries(cfg, "test") if entries is None else entries
-    return evaluate_grid(model, data.test_loader(TestVideos(entries, cfg, views, crops), cfg), configurations, cfg)
+    return evaluate_grid(model, data.video_loader(TestVideos(entries, cfg, views, crops), cfg), configurations, cfg)
 
 
 def brute_force(model, cfg, configuration, views, crops, method="sum", activation="softmax"):
@@ -95,7 +95,7 @@ def test_slowfast(cfg, tiny_data):
     model = calibrated(mn.build_model(two))
     mn.calibrate(model, [torch.randn(4, 3, 16, 32, 32) + 1], [MIDDLE])  # other Fast statistics than the rest
     videos = TestVideos(build_entries(two, "test"), two, 2, 3)
-    result = evaluate_grid(model, data.test_loader(videos, two), [SMALL, MIDDLE, FULL], two)
+    result = evaluate_grid(model, data.video_loader(videos, two), [SMALL, MIDDLE, FULL], two)
     mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (two.DATA.MEAN, two.DATA.STD))
     with torch.no_grad():
         for configuration, scores in zip(result.configurations, result.scores, strict=True):

@@ -607,3 +607,22 @@ class TestBuilding:
         keys = ["RESNET.DEPTH", 50, "RESNET.NUM_BLOCK_TEMP_KERNEL", depth, *keys]
         state = mn.build_model(config(arch, *keys)).state_dict()
         assert len(state) == {"slow": 320, "slowfast": 662, "x3d": 568}[arch]
+
+
+def test_fast_features_are_shared_only_where_they_are_equal():
+    """In eval mode by equal statistics; in training always, unless frozen BatchNorms differ."""
+    model = mn.build_model(mn.load_config("configs/Demo/MN_SLOWFAST_SMALL.yaml", ["RESNET.WIDTH_PER_GROUP", 8]))
+    space = model.space
+    one, two = space.smallest, mn.Configuration(0.8, space.spatial[0], space.temporal[-1])
+    clips = [torch.randn(2, 3, 16, 80, 80) for _ in range(2)]
+    mn.calibrate(model, clips[:1], [one])
+    mn.calibrate(model, clips[1:], [two])
+    assert model.can_share([one, two])
+    model.eval()
+    assert not model.can_share([one, two])
+    assert model.sharing_groups([space.full, one, two]) == [[space.full], [one], [two]]
+    mn.calibrate(model, clips, [one, two])
+    assert model.sharing_groups([one, space.full, two]) == [[one, two], [space.full]]
+    shared = model.shared_features(clips[0], one)
+    with torch.no_grad():
+        assert torch.equal(model(clips[0], two, shared=shared), model(clips[0], two))

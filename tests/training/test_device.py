@@ -1,0 +1,49 @@
+"""Where and at which precision a run computes."""
+
+import contextlib
+
+import pytest
+import torch
+
+from mutualnet3d.config import load_config
+from mutualnet3d.errors import ConfigError
+from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
+
+CPU = torch.device("cpu")
+SLOW, SLOWFAST = "configs/Demo/MN_SLOW_SMALL.yaml", "configs/Demo/MN_SLOWFAST_SMALL.yaml"
+
+
+def test_no_gpu_is_the_cpu_and_too_many_are_refused():
+    assert choose_device(load_config(SLOW)) == CPU
+    cfg = load_config(SLOW, ["NUM_GPUS", 64, "TRAIN.BATCH_SIZE", 64, "TEST.BATCH_SIZE", 64])
+    with pytest.raises(ConfigError, match=r"NUM_GPUS is 64, this machine has \d+"):
+        choose_device(cfg)
+
+
+def test_float32_needs_no_context_and_no_scaler():
+    cfg = load_config(SLOW)
+    assert isinstance(build_autocast(cfg, CPU)(), contextlib.nullcontext)
+    assert not build_scaler(cfg, CPU).is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "scaled"), [("bfloat16", torch.bfloat16, False), ("float16", torch.float16, True)]
+)
+def test_mixed_precision(name, dtype, scaled):
+    cfg = load_config(SLOW, ["TRAIN.MIXED_PRECISION", True, "TRAIN.MIXED_PRECISION_DTYPE", name])
+    with build_autocast(cfg, CPU)():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    assert build_scaler(cfg, CPU).is_enabled() == scaled
+
+
+def test_bfloat16_over_two_frames_on_the_cpu_is_refused():
+    cfg = load_config(SLOWFAST, ["TRAIN.MIXED_PRECISION", True])
+    with pytest.raises(ConfigError, match=r"2 frames"):
+        build_autocast(cfg, CPU)
+    build_autocast(cfg, torch.device("cuda"))
+
+
+def test_unknown_precision():
+    cfg = load_config(SLOW, ["TRAIN.MIXED_PRECISION", True, "TRAIN.MIXED_PRECISION_DTYPE", "float8"])
+    with pytest.raises(ConfigError, match=r"float8.*bfloat16, float16"):
+        build_autocast(cfg, CPU)
