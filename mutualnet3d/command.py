@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config import load_config
-from mutualnet3d.config.command_line import parse_arguments
+from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.errors import MutualNetError
 from mutualnet3d.pipeline import run
 from mutualnet3d.summary import print_table, print_usage
@@ -16,7 +16,9 @@ from mutualnet3d.training.log import setup_logging
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a config. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
-    arguments = parse_arguments(argv)
+    arguments = parse_arguments(
+        argv, argument_parser("Train, calibrate, test and tabulate, each as the config enables it.")
+    )
     try:
         cfg = load_config(arguments.cfg_files, arguments.overrides)
         setup_logging(cfg.OUTPUT_DIR)
