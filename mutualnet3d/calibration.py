@@ -44,6 +44,8 @@ def calibrate(
         ConfigurationError: a configuration is outside the space.
         ValueError: there are no batches or no configurations.
     """
+    if isinstance(configurations, Configuration):
+        raise TypeError(f"configurations must be a sequence; pass [{configurations!r}]")
     configurations = list(dict.fromkeys(model.space.check(c) for c in configurations))
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
@@ -55,6 +57,11 @@ def calibrate(
     with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
         for batch in batches:
             count += 1
+            if not isinstance(batch, torch.Tensor):
+                raise TypeError(
+                    f"batches must be clips (N, C, T, H, W), got a {type(batch).__name__}; of (clip, label) pairs pass "
+                    "(clip for clip, _ in loader)"
+                )
             clip = batch.to(device, non_blocking=True)
             with _observing(norms, common):
                 shared = model.shared_features(clip)
@@ -67,6 +74,10 @@ def calibrate(
         activation = activation_of(configuration, model.space.full)
         for norm, own, shared in zip(norms, collected[configuration], common, strict=True):
             seen = own if own.count else shared
+            if not (torch.isfinite(seen.mean).all() and torch.isfinite(seen.var).all()):
+                raise ValueError(
+                    f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf"
+                )
             norm.store_statistics(activation, seen.mean, seen.var)
 
 

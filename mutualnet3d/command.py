@@ -23,11 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         cfg = load_config(arguments.cfg_files, arguments.overrides)
         setup_logging(cfg.OUTPUT_DIR)
         keep_large_blocks()
+        if arguments.init_method:
+            logging.getLogger("mutualnet3d").warning("--init_method is not used: this version runs on one device")
         table = run(cfg)
     except (MutualNetError, OSError) as error:
         logging.getLogger("mutualnet3d").error("%s: %s", type(error).__name__, error)
         return 1
     except KeyboardInterrupt:
+        logging.getLogger("mutualnet3d").warning("stopped; the same command goes on from the last checkpoint")
         return 130
     if table is not None:
         print_table(table)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import ConfigurationError
 from mutualnet3d.layers import activation_of, copy_dense
 
 
@@ -43,6 +44,10 @@ def complexity(model: nn.Module, configuration: Configuration | None = None, cro
     space = model.space
     configuration = space.full if configuration is None else space.check(configuration)
     crop = space.spatial[-1] if crop is None else crop
+    if not isinstance(crop, int) or crop < 1:
+        raise ConfigurationError(
+            f"crop {crop!r} must be a whole number of pixels, at least 1: the side of a square view"
+        )
     dense = copy_dense(model, activation_of(configuration, space.full), skeleton=True).eval()
     clip = torch.empty(1, model.input_channels, model.num_frames, crop, crop, device="meta")
     views = model.pathways(clip, configuration)

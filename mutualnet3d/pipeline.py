@@ -12,6 +12,7 @@ import torch
 
 import mutualnet3d
 from mutualnet3d.calibration import calibrate
+from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.counting import complexity
 from mutualnet3d.data import TestVideos, VideoEntry, build_entries, video_loader
@@ -43,6 +44,7 @@ def run(cfg) -> QueryTable | None:
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
     ``test_scores.npz``, the query table and its curve.
     """
+    check_supported(cfg)
     output = Path(cfg.OUTPUT_DIR)
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "config.yaml", cfg.dump())

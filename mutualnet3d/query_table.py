@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class QueryTable:
             ("max_latency_ms", max_latency_ms),
             ("min_accuracy", min_accuracy),
         ):
-            if budget is not None and not (isinstance(budget, (int, float)) and not math.isnan(budget)):
+            if budget is not None and (not isinstance(budget, Real) or isinstance(budget, bool) or math.isnan(budget)):
                 raise BudgetError(f"{name} {budget!r} is not a number")
         fitting = list(self.entries)
         if max_gmacs is not None:

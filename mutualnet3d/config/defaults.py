@@ -12,7 +12,8 @@ from mutualnet3d.config.pyslowfast_keys import ADDED_KEYS, OPEN_NODES
 OWN_KEYS = """
 MUTUALNET:
   ENABLE: False          # True: mutual training. False: plain PySlowFast training of the full network
-  WIDTH: [0.63, 1.0]     # lowest and highest width: fractions of the channels of every layer
+  WIDTH: [0.63, 1.0]     # lowest and highest width: the network that the other keys describe is the highest; at
+                         # width w a layer has w / highest of its channels
   SPATIAL: []            # pixels at the training crop, ascending. Empty: round_even(crop * sqrt(0.4)),
                          # round_even(crop * sqrt(0.63)), crop
   TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:

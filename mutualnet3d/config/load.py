@@ -9,7 +9,6 @@ from typing import Any
 from fvcore.common.config import CfgNode
 
 from mutualnet3d.config.defaults import get_cfg
-from mutualnet3d.config.pyslowfast_keys import UNREAD_KEYS
 from mutualnet3d.config.validate import check_config
 from mutualnet3d.config.values import coerce
 from mutualnet3d.config.yaml_file import Entry, parse_yaml, read_yaml
@@ -44,7 +43,6 @@ def load_config(files: str | os.PathLike | Sequence[str | os.PathLike] = (), ove
     _merge_overrides(cfg, defaults, overrides)
     check_config(cfg)
     _scale_learning_rates(cfg)
-    _announce_unread(cfg, defaults)
     return cfg
 
 
@@ -146,12 +144,3 @@ def _scale_learning_rates(cfg: CfgNode) -> None:
             cfg.SOLVER[name] = cfg.SOLVER[name] * cfg.NUM_SHARDS
         cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS = False
         _logger.info("learning rates multiplied by NUM_SHARDS = %d", cfg.NUM_SHARDS)
-
-
-def _announce_unread(cfg: CfgNode, defaults: CfgNode) -> None:
-    for key in UNREAD_KEYS:
-        here, there = cfg, defaults
-        for name in key.split("."):
-            here, there = here[name], there[name]
-        if here != there:
-            _logger.warning("%s differs from its default, and nothing in mutualnet3d reads it", key)

@@ -128,18 +128,3 @@ MVIT: {}
 
 # Nodes of networks and programs that this package does not have: any key is accepted in them, and none is read.
 OPEN_NODES = ("CONTRASTIVE", "DEMO", "MASK", "MVIT")
-
-# Keys (or whole nodes) that load because files mention them, and that nothing here reads. A value other than the
-# default is announced in the log, so that nobody waits for an effect.
-UNREAD_KEYS = (
-    *OPEN_NODES,
-    "AVA.TRAIN_PCA_EIGVAL",  # DATA.TRAIN_PCA_EIGVAL took its place
-    "AVA.TRAIN_PCA_EIGVEC",
-    "BENCHMARK",
-    "BN.EPSILON",  # PySlowFast itself never read these two
-    "BN.MOMENTUM",
-    "DATA.CROP_SIZE",  # TRAIN_CROP_SIZE and TEST_CROP_SIZE took its place
-    "MULTIGRID",
-    "TENSORBOARD",
-    "VIS_MASK",
-)

@@ -10,8 +10,8 @@ from fvcore.common.config import CfgNode
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigError, ConfigurationError
 
-LOSSES = ("cross_entropy", "bce", "bce_logit", "soft_cross_entropy")
-NORMS = ("batchnorm", "sub_batchnorm", "sync_batchnorm")
+LOSSES = ("cross_entropy", "bce", "bce_logit")
+NORMS = ("batchnorm", "sync_batchnorm")
 DECODERS = ("pyav", "decord", "torchvision")
 POLICIES = ("cosine", "steps_with_relative_lrs")
 
@@ -86,7 +86,7 @@ def _ascending(values: list) -> bool:
 
 
 def _check_machine(cfg: CfgNode) -> None:
-    _at_least(cfg, 0, "NUM_GPUS", "SHARD_ID", "DATA_LOADER.NUM_WORKERS")
+    _at_least(cfg, 0, "NUM_GPUS", "SHARD_ID", "DATA_LOADER.NUM_WORKERS", "RNG_SEED")
     _at_least(cfg, 1, "NUM_SHARDS", "LOG_PERIOD")
     _require(
         cfg.SHARD_ID < cfg.NUM_SHARDS,
@@ -117,6 +117,8 @@ def _check_data(cfg: CfgNode) -> None:
     _list_of(cfg, "DATA.TRAIN_JITTER_SCALES", _positive, "2 positive numbers: the range of the short side", 2)
     low, high = cfg.DATA.TRAIN_JITTER_SCALES
     _require(low <= high, f"DATA.TRAIN_JITTER_SCALES is {[low, high]}; the first must not exceed the second")
+    _list_of(cfg, "DATA.INPUT_CHANNEL_NUM", lambda value: value == 3, "3 (RGB), one per pathway")
+    _require(bool(cfg.DATA.INPUT_CHANNEL_NUM), "DATA.INPUT_CHANNEL_NUM is empty; write [3], for SlowFast [3, 3]")
     _one_of(cfg, DECODERS, "DATA.DECODING_BACKEND")
     _one_of(cfg, ("sum", "max"), "DATA.ENSEMBLE_METHOD")
     if cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH:
@@ -130,6 +132,7 @@ def _check_data(cfg: CfgNode) -> None:
 
 
 def _check_model(cfg: CfgNode) -> None:
+    _list_of(cfg, "SOLVER.BETAS", lambda value: _number(value) and 0 <= value < 1, "2 numbers in [0, 1)", 2)
     _at_least(cfg, 1, "MODEL.NUM_CLASSES", "RESNET.NUM_GROUPS", "RESNET.WIDTH_PER_GROUP")
     rate = cfg.MODEL.DROPOUT_RATE
     _require(0 <= rate < 1, f"MODEL.DROPOUT_RATE is {rate}; it must lie in [0, 1)")

@@ -31,6 +31,11 @@ def read_list(cfg, split: str, prefix: str | None = None) -> list[VideoEntry]:
     prefix = cfg.DATA.PATH_PREFIX if prefix is None else prefix
     entries = []
     for number, (video, label) in read_csv(path, cfg.DATA.PATH_LABEL_SEPARATOR):
+        if label is None:
+            raise DataError(
+                f"{path}:{number}: {video!r} has no label; write path, separator, label (DATA.PATH_LABEL_SEPARATOR is "
+                f"{cfg.DATA.PATH_LABEL_SEPARATOR!r})"
+            )
         if not 0 <= label < cfg.MODEL.NUM_CLASSES:
             raise DataError(
                 f"{path}:{number}: the label is {label}; with MODEL.NUM_CLASSES {cfg.MODEL.NUM_CLASSES} it must be "
@@ -40,8 +45,8 @@ def read_list(cfg, split: str, prefix: str | None = None) -> list[VideoEntry]:
     return entries
 
 
-def read_csv(path: str | os.PathLike, separator: str = " ") -> list[tuple[int, tuple[str, int]]]:
-    """(line number, (video path as written, label)) of every line that is not blank.
+def read_csv(path: str | os.PathLike, separator: str = " ") -> list[tuple[int, tuple[str, int | None]]]:
+    """(line number, (video path as written, label or None)) of every line that is not blank.
 
     Raises:
         DataError: the file is missing, not text, holds no video, or has a malformed line.
@@ -64,12 +69,12 @@ def read_csv(path: str | os.PathLike, separator: str = " ") -> list[tuple[int, t
     return rows
 
 
-def _parse(line: str, separator: str, where: str) -> tuple[str, int]:
-    """Split from the right, so that a path may hold the separator. A path alone has label 0; between path and label
+def _parse(line: str, separator: str, where: str) -> tuple[str, int | None]:
+    """Split from the right, so that a path may hold the separator. A path alone has no label; between path and label
     a frame count may stand (and is not used) unless the separator is a blank."""
     path, found, label = line.rpartition(separator)
     if not found:
-        return line, 0
+        return line, None
     try:
         number = int(label)
     except ValueError:

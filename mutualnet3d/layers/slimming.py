@@ -47,7 +47,8 @@ def extract_dense(
 ) -> nn.Module:
     """The sub-network of ``module`` at ``configuration`` as an ordinary network: smaller weights, no slimmable layer.
 
-    Weights are copies, statistics those of the configuration. ``full`` defaults to ``module.space.full``.
+    It is in eval mode, whatever mode ``module`` is in. Weights are copies, statistics those of the configuration.
+    ``full`` defaults to ``module.space.full``.
 
     Raises:
         ConfigurationError: the configuration lies outside ``module.space``.
@@ -55,7 +56,7 @@ def extract_dense(
     """
     if configuration is not None and hasattr(module, "space"):
         module.space.check(configuration)
-    return copy_dense(module, activation_of(configuration, full or module.space.full))
+    return copy_dense(module, activation_of(configuration, full or module.space.full)).eval()
 
 
 def copy_dense(module: nn.Module, activation: Activation, *, skeleton: bool = False) -> nn.Module:

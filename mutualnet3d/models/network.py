@@ -143,7 +143,8 @@ class AdaptiveNetwork(nn.Module):
     @property
     def calibrated(self) -> tuple[Configuration, ...]:
         """The configurations whose BatchNorm statistics the network holds; full has its running ones."""
-        return (self.space.full, *next(iter(self._norms())).statistics)
+        banks = [norm.statistics for norm in self._norms()]
+        return (self.space.full, *(c for c in banks[0] if all(c in bank for bank in banks)))
 
     def require_statistics(self, configuration: Configuration) -> None:
         """NotCalibratedError unless ``configuration`` can be evaluated."""
@@ -161,7 +162,15 @@ class AdaptiveNetwork(nn.Module):
             raise ValueError(
                 f"boxes must be float (R, 5) rows [index, x1, y1, x2, y2], got {boxes.dtype} of {tuple(boxes.shape)}"
             )
-        height, width = clip.shape[3:]
+        count, height, width = clip.shape[0], *clip.shape[3:]
+        index = boxes[:, 0]
+        if len(boxes) and boxes.device.type != "meta":
+            if not bool(torch.isfinite(boxes).all()):
+                raise ValueError("boxes hold values that are not finite")
+            if not bool(((index >= 0) & (index < count) & (index == index.floor())).all()):
+                raise ValueError(
+                    f"box indices {index.tolist()} must be whole numbers in 0..{count - 1}: clips of the batch"
+                )
         scaled = []
         for view in views:
             x, y = view.shape[4] / width, view.shape[3] / height

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mutualnet3d.config import check_config, get_cfg, load_config, load_config_text
+from mutualnet3d.config.supported import check_supported
 from mutualnet3d.errors import ConfigError
 
 
@@ -212,9 +213,10 @@ def test_stored_text_refuses_like_a_file():
 
 
 def test_nodes_of_other_networks_load_and_are_announced(write, caplog):
-    with caplog.at_level(logging.WARNING):
-        cfg = load_config(write("MVIT: {DEPTH: 16, REV: {ENABLE: True}}\nTENSORBOARD: {ENABLE: True}\n"))
+    cfg = load_config(write("MVIT: {DEPTH: 16, REV: {ENABLE: True}}\nTENSORBOARD: {ENABLE: True}\n"))
     assert cfg.MVIT.REV.ENABLE is True
+    with caplog.at_level(logging.WARNING):
+        check_supported(cfg)
     assert "MVIT" in caplog.text
     assert "TENSORBOARD" in caplog.text
     assert load_config_text(cfg.dump()) == cfg

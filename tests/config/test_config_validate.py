@@ -70,7 +70,6 @@ def test_refused(overrides, message):
         ["MUTUALNET.WIDTH", [1.0, 2.0]],
         ["MUTUALNET.SPATIAL", [224], *SLOW, "MUTUALNET.TEMPORAL", [3, 5, 8]],
         ["QUERY_TABLE.CONFIGURATIONS", ["0.63-142-3", "1-160"]],
-        ["MODEL.LOSS_FUNC", "soft_cross_entropy"],
     ],
 )
 def test_accepted(overrides):

@@ -29,7 +29,6 @@ def write(tmp_path, cfg):
         (b"\xef\xbb\xbfa.mp4 1\n", [("a.mp4", 1)]),
         ("a.mp4 1  \n\n   \n b.mp4   2", [("a.mp4", 1), ("b.mp4", 2)]),
         ("my dir/my video (1).mp4 2\n", [("my dir/my video (1).mp4", 2)]),
-        ("a.mp4\n", [("a.mp4", 0)]),
         ("größe.mp4 1\n", [("größe.mp4", 1)]),
     ],
 )
@@ -45,7 +44,6 @@ def test_blank_as_separator(write, content, expected):
         ("a.mp4,250,1\n", ",", ("a.mp4", 1)),
         ("a.mp4\t2\n", "\t", ("a.mp4", 2)),
         ("a.mp4;;2\n", ";;", ("a.mp4", 2)),
-        ("a b.mp4\n", ",", ("a b.mp4", 0)),
     ],
 )
 def test_other_separators(write, content, separator, expected):

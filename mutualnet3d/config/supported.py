@@ -1,0 +1,94 @@
+"""Keys of PySlowFast that load and that nothing here reads: said, or refused where they would change a result."""
+
+import logging
+import re
+
+from fvcore.common.config import CfgNode
+
+from mutualnet3d.config.defaults import get_cfg
+from mutualnet3d.errors import ConfigError
+
+_logger = logging.getLogger(__name__)
+
+# Not at their default these ask for another training or another test than would run.
+REFUSED = (
+    "AUG.ENABLE",
+    "DATA.COLOR_RND_GRAYSCALE",
+    "DATA.DUMMY_LOAD",
+    "DATA.REVERSE_INPUT_CHANNEL",
+    "DATA.SKIP_ROWS",
+    "DATA.SSL_COLOR_JITTER",
+    "DATA.SSL_MOCOV2_AUG",
+    "DATA.TIME_DIFF_PROB",
+    "DATA.TRAIN_CROP_NUM_SPATIAL",
+    "DATA.TRAIN_CROP_NUM_TEMPORAL",
+    "DATA.TRAIN_JITTER_ASPECT_RELATIVE",
+    "DATA.TRAIN_JITTER_FPS",
+    "DATA.TRAIN_JITTER_MOTION_SHIFT",
+    "DATA.TRAIN_JITTER_SCALES_RELATIVE",
+    "MIXUP.ENABLE",
+    "MODEL.DETACH_FINAL_FC",
+    "MULTIGRID.LONG_CYCLE",
+    "MULTIGRID.SHORT_CYCLE",
+    "TEST.NUM_TEMPORAL_CLIPS",
+    "TRAIN.KILL_LOSS_EXPLOSION_FACTOR",
+)
+# Anything below these changes nothing that runs here: other networks, other tasks, other tools, other names.
+UNREAD = re.compile(
+    r"(AUG|AVA|BENCHMARK|CONTRASTIVE|DEMO|MASK|MIXUP|MULTIGRID|MVIT|TENSORBOARD|VIS_MASK)(\..*)?"
+    r"|BN\.(EPSILON|MOMENTUM|NUM_SPLITS|NUM_SYNC_DEVICES|GLOBAL_SYNC)"
+    r"|DATA\.(CROP_SIZE|PATH_TO_PRELOAD_IMDB|DECODING_SHORT_SIZE|LOADER_CHUNK_\w+|SSL_\w+|IN22\w+|IN_VAL_CROP_RATIO)"
+    r"|DATA\.TRAIN_PCA_\w+|MODEL\.(ACT_CHECKPOINT|FP16_ALLREDUCE)|SOLVER\.(GAMMA|STEP_SIZE|WARMUP_FACTOR)"
+    r"|TRAIN\.CHECKPOINT_IN_INIT|TEST\.SAVE_RESULTS_PATH|DATA_LOADER\.ENABLE_MULTI_THREAD_DECODE|DIST_BACKEND|TASK"
+)
+# Read by nothing because what they say is always so: names and lists, and weights always start a new run at epoch 0.
+IMPLIED = re.compile(
+    r"MODEL\.(MODEL_NAME|SINGLE_PATHWAY_ARCH|MULTI_PATHWAY_ARCH)|LOG_MODEL_INFO|TRAIN\.CHECKPOINT_(EPOCH_RESET|TYPE)"
+    r"|TEST\.CHECKPOINT_TYPE"
+)
+
+
+def check_supported(cfg: CfgNode) -> None:
+    """Refuse what a run of ``cfg`` could not honour; warn of other keys that are set and that nothing reads.
+
+    Loading a config never does this: PySlowFast's files load as they are. A run does, before it starts.
+
+    Raises:
+        ConfigError: a key of ``REFUSED`` is not at its default, or dataset, loss and network do not fit together.
+    """
+    changed = [key for key, value in leaves(cfg) if value != _default(key)]
+    refused = [key for key in changed if key in REFUSED]
+    if refused:
+        raise ConfigError(f"{', '.join(refused)}: not supported, and would change the result; leave at the default")
+    for key in changed:
+        if UNREAD.fullmatch(key):
+            _logger.warning("%s is set, and nothing in mutualnet3d reads it", key)
+    if cfg.DETECTION.ENABLE or cfg.DATA.MULTI_LABEL or cfg.MODEL.LOSS_FUNC != "cross_entropy":
+        raise ConfigError(
+            f"DETECTION.ENABLE {cfg.DETECTION.ENABLE}, DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}, MODEL.LOSS_FUNC "
+            f"{cfg.MODEL.LOSS_FUNC}: this version trains and tests on videos with one label each; set False, False "
+            "and cross_entropy"
+        )
+    if cfg.MODEL.FROZEN_BN and cfg.MUTUALNET.ENABLE:
+        raise ConfigError(
+            "MODEL.FROZEN_BN with MUTUALNET.ENABLE: random configurations have no statistics to freeze; set one of "
+            "them False"
+        )
+
+
+def leaves(node: CfgNode, prefix: str = ""):
+    """(key, value) of everything below ``node`` that is not a node."""
+    for name, value in node.items():
+        if isinstance(value, CfgNode):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _default(key: str):
+    node = get_cfg()
+    for name in key.split("."):
+        if name not in node:
+            return None
+        node = node[name]
+    return node
