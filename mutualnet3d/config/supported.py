@@ -44,7 +44,7 @@ UNREAD = re.compile(
 # Read by nothing because what they say is always so: names and lists, and weights always start a new run at epoch 0.
 IMPLIED = re.compile(
     r"MODEL\.(MODEL_NAME|SINGLE_PATHWAY_ARCH|MULTI_PATHWAY_ARCH)|LOG_MODEL_INFO|TRAIN\.CHECKPOINT_(EPOCH_RESET|TYPE)"
-    r"|TEST\.CHECKPOINT_TYPE"
+    r"|TEST\.CHECKPOINT_TYPE|SHARD_ID"
 )
 
 
