@@ -35,8 +35,8 @@ OBJECT_SIZE = (0.55, 0.65)  # diameter at mid-growth, in shorter sides of the fr
 TRAVEL = (0.55, 0.95)  # over the clip, in shorter sides of the frame
 TURNS = (0.5, 0.9)  # over the clip
 GROWTH = (1.8, 2.1)  # last diameter over first
-SWING = (0.12, 0.2)  # amplitude of oscillation, in shorter sides of the frame
-SWINGS = (2.0, 3.0)  # periods of oscillation over the clip
+SWING = (0.14, 0.2)  # amplitude of oscillation, in shorter sides of the frame
+SWINGS = (1.1, 1.5)  # periods of oscillation over the clip
 BACKGROUND_DRIFT = (0.0, 0.15)  # over the clip, in shorter sides of the frame: far slower than an object
 
 
