@@ -16,10 +16,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = (
     ("", "errors"),
     ("configuration", "files", "allocator"),
-    ("layers", "config", "visualization"),
-    ("models", "data"),
+    ("layers", "config", "query_table"),
+    ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
-    ("training", "query_table"),
+    ("training",),
     ("pipeline",),
     ("summary",),
     ("command",),

@@ -246,7 +246,10 @@ def test_errors_are_one_line(capfd, caplog, finished, tiny_data, tmp_path):
         ([*of, "MODEL.NUM_CLASSES", 4], r"CheckpointError: .*holds another network .*head\.projection"),
         ([*of, "MODEL.ARCH", "x3d"], r"CheckpointError: .*holds another network"),
         (["OUTPUT_DIR", text], r"FileExistsError: .*text\.pyth"),
-        (["NUM_GPUS", 64, "TRAIN.BATCH_SIZE", 64, "TEST.BATCH_SIZE", 64], r"ConfigError: NUM_GPUS is 64"),
+        (
+            ["NUM_GPUS", 64, "TRAIN.BATCH_SIZE", 64, "TEST.BATCH_SIZE", 64],
+            r"ConfigError: NUM_GPUS 64 x NUM_SHARDS 1: .* set NUM_SHARDS 1",
+        ),
     ):
         refused(capfd, caplog, words(tiny_data, new, *overrides), message)
 

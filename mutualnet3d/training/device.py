@@ -23,8 +23,8 @@ def choose_device(cfg) -> torch.device:
     found = torch.cuda.device_count()
     if cfg.NUM_GPUS > 1 or cfg.NUM_SHARDS > 1:
         raise ConfigError(
-            f"NUM_GPUS {cfg.NUM_GPUS} x NUM_SHARDS {cfg.NUM_SHARDS}: this version runs on one device: NUM_SHARDS 1, "
-            f"NUM_GPUS {min(found, 1)} (GPUs found: {found}), and lower TRAIN.BATCH_SIZE and SOLVER.BASE_LR alike"
+            f"NUM_GPUS {cfg.NUM_GPUS} x NUM_SHARDS {cfg.NUM_SHARDS}: this version runs on one device; set NUM_SHARDS 1 "
+            f"and NUM_GPUS {min(found, 1)} (GPUs found: {found}), and lower TRAIN.BATCH_SIZE and SOLVER.BASE_LR alike"
         )
     if cfg.NUM_GPUS == 0:
         return torch.device("cpu")
