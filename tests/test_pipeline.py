@@ -14,7 +14,7 @@ import torch
 from tiny import OVERRIDES, RECIPE, ROOT, cut_views, tiny_cfg
 
 import mutualnet3d as mn
-from mutualnet3d.command import main
+from mutualnet3d.commands.run import main
 from mutualnet3d.data import build_entries
 
 LEFT = {
@@ -265,5 +265,5 @@ def test_ctrl_c_is_130(tiny_data, tmp_path, monkeypatch):
     def stop(cfg):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mutualnet3d.command.run", stop)
+    monkeypatch.setattr("mutualnet3d.commands.run.run", stop)
     assert main(words(tiny_data, tmp_path / "new")) == 130

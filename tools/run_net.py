@@ -2,7 +2,7 @@
 
 import sys
 
-from mutualnet3d.command import main
+from mutualnet3d.commands.run import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -12,24 +10,6 @@ from pathlib import Path
 import simplejson
 
 from mutualnet3d.configuration import Configuration
-
-
-def setup_logging(output_dir: str | Path) -> None:
-    """Send this package's messages to the terminal and to OUTPUT_DIR/stdout.log; other loggers are left alone."""
-    Path(output_dir).mkdir(parents=True, exist_ok=True)
-    logger = logging.getLogger("mutualnet3d")
-    logger.setLevel(logging.INFO)
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    form = logging.Formatter("[%(asctime)s] %(message)s", datefmt="%m/%d %H:%M:%S")
-    for handler in (
-        logging.StreamHandler(sys.stdout),
-        logging.FileHandler(Path(output_dir) / "stdout.log", encoding="utf-8"),
-    ):
-        handler.setFormatter(form)
-        logger.addHandler(handler)
-    logger.propagate = False
 
 
 def write_json_line(output_dir: str | Path, **values) -> None:

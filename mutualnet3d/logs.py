@@ -1,0 +1,25 @@
+"""What this package says, on the terminal and in a run's ``stdout.log``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+
+def setup_logging(output_dir: str | Path | None = None) -> None:
+    """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if output_dir is not None:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(Path(output_dir) / "stdout.log", encoding="utf-8"))
+    logger = logging.getLogger("mutualnet3d")
+    logger.setLevel(logging.INFO)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    form = logging.Formatter("[%(asctime)s] %(message)s", datefmt="%m/%d %H:%M:%S")
+    for handler in handlers:
+        handler.setFormatter(form)
+        logger.addHandler(handler)
+    logger.propagate = False
