@@ -16,6 +16,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = (
     ("", "errors"),
     ("configuration", "files", "allocator", "logs"),
+    ("operators",),
+    ("pathways",),
     ("layers", "config", "query_table"),
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),

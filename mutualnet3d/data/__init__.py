@@ -7,9 +7,11 @@ from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
 from mutualnet3d.data.transforms import normalise
 from mutualnet3d.data.unreadable import UnreadableVideos
+from mutualnet3d.data.views import Preprocessing, VideoViews
 
 __all__ = [
     "EpochSampler",
+    "Preprocessing",
     "TestItem",
     "TestVideos",
     "TrainBatch",
@@ -18,6 +20,7 @@ __all__ = [
     "UnreadableVideos",
     "VideoEntry",
     "VideoReader",
+    "VideoViews",
     "build_entries",
     "normalise",
     "open_video",

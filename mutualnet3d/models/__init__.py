@@ -1,9 +1,9 @@
 """Slimmable video networks built from PySlowFast configs."""
 
 from mutualnet3d.models.build import ARCHITECTURES, build_model
-from mutualnet3d.models.network import AdaptiveNetwork, resize_frames
+from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.slow import Slow
 from mutualnet3d.models.slowfast import SlowFast
 from mutualnet3d.models.x3d import X3D
 
-__all__ = ["ARCHITECTURES", "X3D", "AdaptiveNetwork", "Slow", "SlowFast", "build_model", "resize_frames"]
+__all__ = ["ARCHITECTURES", "X3D", "AdaptiveNetwork", "Slow", "SlowFast", "build_model"]

@@ -12,10 +12,13 @@ At the full configuration nothing is dropped or resized and this is PySlowFast's
 from __future__ import annotations
 
 import torch
+import torch.fx
 from torch import nn
 
-from mutualnet3d.configuration import frame_indices
-from mutualnet3d.models.network import resize_frames
+from mutualnet3d.operators import keep_frames, resize_frames
+
+torch.fx.wrap("keep_frames")
+torch.fx.wrap("resize_frames")
 
 
 class AdaptiveFusion(nn.Module):
@@ -50,10 +53,4 @@ class AdaptiveFusion(nn.Module):
     def forward(self, slow: torch.Tensor, lateral: torch.Tensor) -> torch.Tensor:
         """The fused features: ``lateral`` at the frames and the size that the Slow pathway kept, behind ``slow``."""
         lateral = keep_frames(lateral, slow.shape[2])
-        return torch.cat([slow, resize_frames(lateral, tuple(slow.shape[3:]))], dim=1)
-
-
-def keep_frames(x: torch.Tensor, count: int) -> torch.Tensor:
-    """``count`` frames of (N, C, T, H, W) by the rule that the Slow pathway is cut from the clip with."""
-    length = x.shape[2]
-    return x if count == length else x[:, :, list(frame_indices(length, count))]
+        return torch.cat([slow, resize_frames(lateral, slow.shape[3:])], dim=1)

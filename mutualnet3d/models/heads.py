@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import torch
+import torch.fx
 from torch import nn
 from torchvision.ops import roi_align
+
+torch.fx.wrap("roi_align")
+
+_AUTOCAST_DEVICES = tuple(t for t in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(t))
 
 
 class BasicHead(nn.Module):
@@ -108,7 +114,8 @@ class X3DHead(nn.Module):
 def project(projection: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """The classifier outside autocast, at the precision of its weights: bfloat16 logits would quantise the losses."""
     features = features.to(projection.weight.dtype)
-    if not torch.amp.is_autocast_available(features.device.type):
-        return projection(features)
-    with torch.autocast(features.device.type, enabled=False):
+    with contextlib.ExitStack() as stack:
+        for device in _AUTOCAST_DEVICES:
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
         return projection(features)

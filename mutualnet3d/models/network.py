@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from mutualnet3d.configuration import Configuration, ConfigurationSpace, frame_indices
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activate, activation_of
 from mutualnet3d.models.space import space_from_config
+from mutualnet3d.pathways import PathwayRule
 
 
 class AdaptiveNetwork(nn.Module):
@@ -116,29 +116,13 @@ class AdaptiveNetwork(nn.Module):
         return boxes
 
     def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
-        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w).
+        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``; see :meth:`PathwayRule.views`."""
+        return self.pathway_rule.views(clip, configuration)
 
-        The Slow pathway keeps ``floor(linspace(0, T - 1, T // alpha))`` of the clip's frames (PySlowFast's rule), at
-        a temporal resolution below full the same rule of those, and is resized bilinearly per frame
-        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper).
-        """
-        configuration = self.space.full if configuration is None else self.space.check(configuration)
-        if clip.ndim != 5 or not clip.is_floating_point() or clip.shape[1] != self.input_channels:
-            raise ValueError(
-                f"clip must be a normalised float tensor (N, {self.input_channels}, T, H, W), "
-                f"got {clip.dtype} of shape {tuple(clip.shape)}"
-            )
-        length = clip.shape[2]
-        if length < self.alpha:
-            raise ValueError(f"a clip of {length} frames has no frame for the Slow pathway: alpha is {self.alpha}")
-        kept = frame_indices(length, length // self.alpha)
-        if configuration.temporal != self.space.temporal[-1]:
-            wanted = self.space.scaled_length(configuration, len(kept))
-            kept = tuple(kept[i] for i in frame_indices(len(kept), wanted))
-        slow = clip if len(kept) == length else clip[:, :, list(kept)]
-        size = tuple(self.space.scaled_size(configuration, side) for side in clip.shape[3:])
-        slow = resize_frames(slow, size)
-        return (slow, clip) if self.has_fast_pathway else (slow,)
+    @property
+    def pathway_rule(self) -> PathwayRule:
+        """How clips become the inputs of this network, as a value that a deployment keeps."""
+        return PathwayRule(self.space, self.alpha, self.has_fast_pathway, self.input_channels)
 
     @property
     def calibrated(self) -> tuple[Configuration, ...]:
@@ -183,11 +167,3 @@ def _equal_statistics(norm: nn.Module, one: Configuration, other: Configuration,
         norm.statistics_of(activation_of(one, full)), norm.statistics_of(activation_of(other, full)), strict=True
     )
     return all(a is b or torch.equal(a, b) for a, b in pairs)
-
-
-def resize_frames(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bilinear resizing of (N, C, T, H, W) to ``size`` (height, width), each frame on its own; no copy if it fits."""
-    if tuple(x.shape[3:]) == tuple(size):
-        return x
-    frames = F.interpolate(x.flatten(1, 2), size=size, mode="bilinear", align_corners=False, antialias=False)
-    return frames.unflatten(1, x.shape[1:3])

@@ -7,11 +7,16 @@ import math
 import warnings
 
 import torch
+import torch.fx
 from torch import nn
 
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import Channels
 from mutualnet3d.models.nonlocal_block import AdaptiveNonlocal
+from mutualnet3d.operators import group_frames, ungroup_frames
+
+torch.fx.wrap("group_frames")
+torch.fx.wrap("ungroup_frames")
 
 _logger = logging.getLogger(__name__)
 
@@ -103,10 +108,7 @@ def run_pathway(stage: nn.Module, pathway: int, x: torch.Tensor) -> torch.Tensor
         attention = getattr(stage, f"pathway{pathway}_nonlocal{i}", None)
         if attention is None:
             continue
-        if x.shape[2] % groups:
-            raise ValueError(f"NONLOCAL.GROUP {groups} does not divide the {x.shape[2]} frames here; set it to 1")
-        folded = x.unflatten(2, (groups, -1)).transpose(1, 2).flatten(0, 1)  # (N groups, C, T / groups, H, W)
-        x = attention(folded).unflatten(0, (-1, groups)).transpose(1, 2).flatten(2, 3)
+        x = attention(x) if groups == 1 else ungroup_frames(attention(group_frames(x, groups)), groups)
     return x
 
 

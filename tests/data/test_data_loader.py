@@ -104,7 +104,7 @@ def test_test_videos_come_in_order(entries, cfg, workers):
     items = list(loader.video_loader(videos, cfg))
     assert [item.index for item in items] == list(range(6))
     assert [item.error is None for item in items] == [True, False, True, True, True, True]
-    assert torch.equal(items[4].frames, videos[4].frames)
+    assert torch.equal(items[4].cut.frames, videos[4].cut.frames)
     assert sum(1 for _ in items[4].views()) == 6
 
 

@@ -86,7 +86,7 @@ def test_views_of_a_test_video(entries, cfg, number):
     with open_video(entries[number].path) as video:
         indices = view_clips(video.num_frames, video.fps, ClipSpec.from_cfg(cfg), 3)
         frames = video.frames(range(video.num_frames), short_side=32)
-    assert item.frames.shape[0] == len(np.unique(indices)), "each frame is kept once"
+    assert item.cut.frames.shape[0] == len(np.unique(indices)), "each frame is kept once"
     views = list(item.views())
     assert len(views) == 9
     offsets = [0, 5, 10]  # 42 pixels, of which 32 are cut
@@ -96,15 +96,15 @@ def test_views_of_a_test_video(entries, cfg, number):
         window = np.s_[:, :, shift : shift + 32] if number == 0 else np.s_[:, shift : shift + 32]
         assert view.shape == (3, 4, 32, 32)
         np.testing.assert_array_equal(view.permute(1, 2, 3, 0).numpy(), frames[indices[temporal]][window])
-        assert torch.equal(view, item.view(temporal, spatial))
+        assert torch.equal(view, item.cut.view(temporal, spatial))
 
 
 def test_a_single_crop_is_cut_from_the_training_scale(entries, cfg):
     item = TestVideos(entries, cfg, num_views=1, num_crops=1)[0]
-    assert tuple(item.frames.shape[1:3]) == (36, 48)
-    assert item.crops.tolist() == [[2, 8]]
+    assert tuple(item.cut.frames.shape[1:3]) == (36, 48)
+    assert item.cut.crops.tolist() == [[2, 8]]
     cfg.DATA.TEST_CROP_SIZE = 40
-    assert tuple(TestVideos(entries, cfg, num_views=1, num_crops=1)[0].frames.shape[1:3]) == (40, 53)
+    assert tuple(TestVideos(entries, cfg, num_views=1, num_crops=1)[0].cut.frames.shape[1:3]) == (40, 53)
 
 
 def test_an_unreadable_test_video_is_never_replaced(entries, broken, cfg):
@@ -112,7 +112,7 @@ def test_an_unreadable_test_video_is_never_replaced(entries, broken, cfg):
     videos = TestVideos(entries, cfg, num_views=2, num_crops=3)
     item = videos[1]
     assert len(videos) == 6
-    assert item.frames is None
+    assert item.cut is None
     assert (item.label, item.index, item.path) == (2, 1, str(broken))
     assert "not a readable video" in item.error
     with pytest.raises(VideoError, match=r"text\.mp4"):

@@ -1,0 +1,131 @@
+"""From a video, or from frames in memory, to normalised views: all that evaluation and a deployed network share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from mutualnet3d.data.decode import VideoReader, resize
+from mutualnet3d.data.sampling import ClipSpec, view_clips
+from mutualnet3d.data.transforms import normalise, uniform_crop_offsets
+from mutualnet3d.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class VideoViews:
+    """All views of one video, cut from frames that are there once.
+
+    Attributes:
+        frames: uint8 (U, H, W, 3), RGB, the frames that any view needs.
+        clip_index: int64 (V, T), positions in ``frames`` of the temporal views.
+        crops: int64 (S, 2), (top, left) of the spatial views, pixels.
+        crop_size: side of a view, pixels.
+    """
+
+    frames: torch.Tensor
+    clip_index: torch.Tensor
+    crops: torch.Tensor
+    crop_size: int
+
+    def __len__(self) -> int:
+        return len(self.clip_index) * len(self.crops)
+
+    def view(self, temporal: int, spatial: int) -> torch.Tensor:
+        """One view, uint8 (3, T, crop, crop); stored channels last."""
+        top, left = self.crops[spatial].tolist()
+        window = self.frames[:, top : top + self.crop_size, left : left + self.crop_size]
+        return window[self.clip_index[temporal]].permute(3, 0, 1, 2)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """Every view in PySlowFast's order: number j is temporal view j // S and spatial view j % S."""
+        for temporal in range(len(self.clip_index)):
+            for spatial in range(len(self.crops)):
+                yield self.view(temporal, spatial)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a video becomes views, as a value that evaluation and deployments keep.
+
+    Attributes:
+        clip: frames of a view and their distance.
+        crop: side of a view, pixels (DATA.TEST_CROP_SIZE).
+        short_side: of the frames that one centre crop is cut from, pixels (DATA.TRAIN_JITTER_SCALES[0]); several crops
+            are cut from frames whose shorter side is ``crop``.
+        mean, std: of each channel, for pixels in [0, 1].
+    """
+
+    clip: ClipSpec
+    crop: int
+    short_side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def from_cfg(cls, cfg) -> Preprocessing:
+        """Read the DATA node."""
+        data = cfg.DATA
+        short_side = max(data.TRAIN_JITTER_SCALES[0], data.TEST_CROP_SIZE)
+        return cls(ClipSpec.from_cfg(cfg), data.TEST_CROP_SIZE, short_side, tuple(data.MEAN), tuple(data.STD))
+
+    def check_views(self, num_views: int, num_crops: int) -> None:
+        """ConfigError unless there is at least 1 temporal view, and 1 or 3 crops."""
+        if num_views < 1:
+            raise ConfigError(f"TEST.NUM_ENSEMBLE_VIEWS is {num_views}; it must be at least 1")
+        uniform_crop_offsets(self.crop, self.crop, self.crop, num_crops)
+
+    def cut_video(self, video: VideoReader, num_views: int, num_crops: int) -> VideoViews:
+        """The views of an open video; every frame is decoded once. Raises VideoError where it cannot be read."""
+        return self._cut(video.num_frames, video.fps, video.frames, num_views, num_crops)
+
+    def cut_frames(self, frames: np.ndarray, fps: float, num_views: int, num_crops: int) -> VideoViews:
+        """The views of a video whose frames are in memory: uint8 (F, H, W, 3), RGB, at ``fps`` frames a second."""
+
+        def chosen(indices: np.ndarray, short_side: int) -> np.ndarray:
+            return np.stack([resize(frames[i], short_side) for i in indices])
+
+        return self._cut(len(frames), fps, chosen, num_views, num_crops)
+
+    def cut_clip(self, frames: np.ndarray) -> VideoViews:
+        """One centre view of exactly these frames, uint8 (T, H, W, 3), RGB."""
+        scaled = np.stack([resize(frame, self.short_side) for frame in frames])
+        return self._views(scaled, np.arange(len(frames))[None], 1)
+
+    def normalise(self, clips: torch.Tensor) -> torch.Tensor:
+        """uint8 (..., 3, T, H, W) on any device to the float32 that networks eat."""
+        return normalise(clips, self.mean, self.std)
+
+    def _cut(
+        self, count: int, fps: float, read: Callable[..., np.ndarray], num_views: int, num_crops: int
+    ) -> VideoViews:
+        self.check_views(num_views, num_crops)
+        clips = view_clips(count, fps, self.clip, num_views)
+        needed, positions = np.unique(clips, return_inverse=True)
+        frames = read(needed, short_side=self.crop if num_crops > 1 else self.short_side)
+        return self._views(frames, positions.reshape(clips.shape), num_crops)
+
+    def _views(self, frames: np.ndarray, clip_index: np.ndarray, num_crops: int) -> VideoViews:
+        crops = uniform_crop_offsets(frames.shape[1], frames.shape[2], self.crop, num_crops)
+        return VideoViews(
+            torch.from_numpy(frames),
+            torch.from_numpy(clip_index.astype(np.int64)),
+            torch.tensor(crops, dtype=torch.int64),
+            self.crop,
+        )
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON; :meth:`from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Preprocessing:
+        return cls(
+            ClipSpec(**values["clip"]),
+            values["crop"],
+            values["short_side"],
+            tuple(values["mean"]),
+            tuple(values["std"]),
+        )

@@ -1,0 +1,62 @@
+"""From a clip and a configuration to the views that a backbone eats. Needs no network: deployed ones use it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
+from mutualnet3d.operators import keep_frames, resize_frames
+
+
+@dataclass(frozen=True)
+class PathwayRule:
+    """How a clip becomes the inputs of a backbone.
+
+    Args:
+        space: the configurations.
+        alpha: frames of the clip per frame of the Slow pathway; 1 for one-branch networks.
+        fast: whether there is a Fast pathway: the whole clip, at every configuration.
+        channels: of the clip.
+    """
+
+    space: ConfigurationSpace
+    alpha: int = 1
+    fast: bool = False
+    channels: int = 3
+
+    def views(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
+        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w).
+
+        The Slow pathway keeps ``floor(linspace(0, T - 1, T // alpha))`` of the clip's frames (PySlowFast's rule), at
+        a temporal resolution below full the same rule of those, and is resized bilinearly per frame
+        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper).
+
+        Raises:
+            ConfigurationError: the configuration is outside the space.
+            ValueError: the clip is not float (N, C, T, H, W), or too short for one frame of the Slow pathway.
+        """
+        configuration = self.space.full if configuration is None else self.space.check(configuration)
+        if clip.ndim != 5 or not clip.is_floating_point() or clip.shape[1] != self.channels:
+            raise ValueError(
+                f"clip must be a normalised float tensor (N, {self.channels}, T, H, W), "
+                f"got {clip.dtype} of shape {tuple(clip.shape)}"
+            )
+        if clip.shape[2] < self.alpha:
+            raise ValueError(
+                f"a clip of {clip.shape[2]} frames has no frame for the Slow pathway: alpha is {self.alpha}"
+            )
+        slow = keep_frames(clip, clip.shape[2] // self.alpha)
+        if configuration.temporal != self.space.temporal[-1]:
+            slow = keep_frames(slow, self.space.scaled_length(configuration, slow.shape[2]))
+        slow = resize_frames(slow, [self.space.scaled_size(configuration, side) for side in clip.shape[3:]])
+        return (slow, clip) if self.fast else (slow,)
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON; :meth:`from_dict` reads them back."""
+        return {"space": self.space.to_dict(), "alpha": self.alpha, "fast": self.fast, "channels": self.channels}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> PathwayRule:
+        return cls(ConfigurationSpace.from_dict(values["space"]), values["alpha"], values["fast"], values["channels"])
