@@ -109,7 +109,9 @@ class _Run:
     def configurations(self, iteration: int) -> tuple[Configuration, ...]:
         if not self.cfg.MUTUALNET.ENABLE:
             return (self.model.space.full,)
-        return draw_configurations(self.model.space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM)
+        space, frozen = self.model.space, self.cfg.MODEL.FROZEN_BN
+        among = tuple(c for c in self.model.calibrated if c != space.full) if frozen else None
+        return draw_configurations(space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM, among)
 
     def train_epoch(self, epoch: int, start: int, stop: StopRequest) -> None:
         self.model.train()
