@@ -262,7 +262,7 @@ def test_a_process_that_fails(tiny_data, tmp_path):
 
 
 def test_ctrl_c_is_130(tiny_data, tmp_path, monkeypatch):
-    def stop(cfg):
+    def stop(cfg, group):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mutualnet3d.commands.run.run", stop)
