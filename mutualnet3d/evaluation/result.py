@@ -119,7 +119,7 @@ def load_scores(path: str | os.PathLike) -> GridResult:
 def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
     """As :func:`load_scores`, with the facts that were kept beside the scores."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
         missing = zip(values["missing_paths"].tolist(), values["missing_reasons"].tolist(), strict=True)
         result = GridResult(
