@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv, parser, require_cfg=False)
 
     def body() -> None:
+        setup_logging()
         cfg = config_of(arguments.model, arguments.cfg_files, arguments.overrides)
         keep_large_blocks()
         with processes(cuda=cfg.NUM_GPUS > 0) as group:

@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name a model file with --model, or a config with --cfg")
 
     def body() -> None:
+        setup_logging()
         overrides = list(arguments.overrides)
         if arguments.configurations:
             overrides += ["QUERY_TABLE.CONFIGURATIONS", read_configurations(arguments.configurations)]
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_large_blocks()
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            table = test_model(Path(path), cfg, group)
+            table = evaluate_file(Path(path), cfg, group)
         if table is not None:
             print_table(table)
 
@@ -84,7 +85,7 @@ def _model_of(cfg) -> str:
     return path
 
 
-def test_model(path: Path, cfg, group: Processes) -> QueryTable | None:
+def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
     """Evaluate the network in ``path`` as ``cfg`` says and write what a run writes; the table, on rank 0.
 
     Raises:

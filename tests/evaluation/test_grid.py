@@ -55,7 +55,8 @@ def brute_force(model, cfg, configuration, views, crops, method="sum", activatio
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize(("views", "crops", "method"), [(1, 1, "sum"), (10, 3, "sum"), (3, 3, "max"), (2, 1, "max")])
+@pytest.mark.parametrize("method", ["sum", "max"])
+@pytest.mark.parametrize(("views", "crops"), [(1, 1), (10, 1), (10, 3), (3, 3), (1, 3)])
 def test_scores_equal_one_forward_pass_per_view(model, cfg, views, crops, method):
     cfg.DATA.ENSEMBLE_METHOD = method
     result = evaluate(model, cfg, [FULL, SMALL, MIDDLE], views, crops)
