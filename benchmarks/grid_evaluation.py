@@ -4,7 +4,7 @@
 
 Paired: every round times, for each K, ``evaluate_grid`` from the files (decoding in DATA_LOADER.NUM_WORKERS processes,
 which start anew each time) and the forward passes over the same batches, decoded and normalised beforehand. The table
-gives the median and the range of the ratios. Decoding is timed apart, in this process.
+gives the median and the range of the ratios. Decoding is timed apart, once, inside an evaluation in this process.
 """
 
 import statistics
@@ -62,6 +62,7 @@ def main() -> int:
     parser = argument_parser(__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of test.csv; its paths are relative to DATA.PATH_PREFIX")
     parser.add_argument("--videos", type=int, default=16, help="of the list, evenly spaced")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1, 3, 9, 27], help="numbers of configurations, K")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     arguments = parse_arguments(parser=parser)
     views = ["TEST.NUM_ENSEMBLE_VIEWS", 10, "TEST.NUM_SPATIAL_CROPS", 3]
@@ -82,30 +83,28 @@ def main() -> int:
         normalise(batch.permute(0, 4, 1, 2, 3), cfg.DATA.MEAN, cfg.DATA.STD)
         for batch in view_batches(items, cfg.TEST.BATCH_SIZE)
     ]
-    counts = [count for count in (1, 3, 9, 27) if count <= len(grid)]
-    times = {count: ([], [], []) for count in counts}
+    counts = [count for count in arguments.counts if count <= len(grid)]
+    times, decoding = {count: ([], []) for count in counts}, {}
     for round_number in range(arguments.rounds + 1):
         for count in counts:
             chosen, timed = spread(grid, count), Timed(videos)
-            whole = seconds(lambda c=chosen: evaluate_grid(model, video_loader(videos, cfg), c, cfg))
-            alone = seconds(lambda c=chosen: forward_alone(model, clips, c))
-            if round_number == 0:
-                continue  # warms up
-            evaluate_grid(model, timed, chosen[:1] if count == 1 else chosen, cfg)
-            for values, value in zip(times[count], (whole, alone, timed.seconds), strict=True):
-                values.append(value)
-            assert timed.decoded == len(entries)
+            if round_number == 0:  # warms up
+                evaluate_grid(model, timed, chosen, cfg)
+                decoding[count] = timed
+                continue
+            times[count][0].append(seconds(lambda c=chosen: evaluate_grid(model, video_loader(videos, cfg), c, cfg)))
+            times[count][1].append(seconds(lambda c=chosen: forward_alone(model, clips, c)))
     print(
         f"{cfg.MODEL.ARCH}, {len(entries)} videos x {sum(map(len, clips)) // len(entries)} views, batches of "
         f"{cfg.TEST.BATCH_SIZE}, {torch.get_num_threads()} threads, {cfg.DATA_LOADER.NUM_WORKERS} workers"
     )
     print(" K   evaluation    forward alone   evaluation / forward      decoding in one process")
-    for count, (whole, alone, decoding) in times.items():
+    for count, (whole, alone) in times.items():
         ratios = [a / b for a, b in zip(whole, alone, strict=True)]
         print(
             f"{count:2d}   {statistics.median(whole):8.2f} s   {statistics.median(alone):10.2f} s   "
             f"{statistics.median(ratios):8.2f} ({min(ratios):.2f} .. {max(ratios):.2f})   "
-            f"{statistics.median(decoding):10.2f} s of {len(entries)} videos"
+            f"{decoding[count].seconds:6.2f} s, {decoding[count].decoded} videos"
         )
     return 0
 

@@ -137,8 +137,8 @@ def compare(path: Path, gop: int, rounds: int) -> None:
     for name in ("uint8", "float"):
         ratios = [theirs / own for theirs, own in zip(seconds["theirs"], seconds[name], strict=True)]
         print(
-            f"  ours, {name:5s} {1000 * statistics.median(seconds[name]):6.0f} ms: {statistics.median(ratios):.1f} times "
-            f"as fast ({min(ratios):.1f} .. {max(ratios):.1f})"
+            f"  ours, {name:5s} {1000 * statistics.median(seconds[name]):6.0f} ms: "
+            f"{statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} .. {max(ratios):.1f})"
         )
     print(f"  frames: {equal} views bit-equal, {later} bit-equal one frame later in PySlowFast (start between frames)")
 

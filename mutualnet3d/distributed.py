@@ -55,7 +55,7 @@ class Processes:
         return values
 
     def broadcast(self, value: Any) -> Any:
-        """Rank 0's value, on every rank."""
+        """Rank 0's value, on every rank; what the others pass is not read."""
         if self.world_size == 1:
             return value
         values = [value]

@@ -47,7 +47,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     to_calibrate = calibration_configurations(cfg, configurations, model.space)
     lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
-    test_entries = build_entries(cfg, "test") if cfg.TEST.ENABLE else None
+    test_entries = processes.broadcast(build_entries(cfg, "test") if cfg.TEST.ENABLE and processes.first else None)
     if cfg.TRAIN.ENABLE:
         _load_initial_weights(model, cfg)
         train(model, cfg, lists)
@@ -128,7 +128,7 @@ def _calibrate(
     """Statistics of the configurations that lack them, from an interrupted run's file or from training clips."""
     if all(c in model.calibrated for c in configurations):
         return
-    entries = entries or build_entries(cfg, "train")
+    entries = entries or processes.broadcast(build_entries(cfg, "train") if processes.first else None)
     if len(model.calibrated) == 1:
         adopt_statistics(model, cfg, entries, Path(cfg.OUTPUT_DIR) / MODEL_FILE)
     lacking = {c for part in processes.all_gather(set(configurations) - set(model.calibrated)) for c in part}

@@ -72,7 +72,8 @@ def calibrate_model(arguments: argparse.Namespace, cfg, group: Processes) -> Non
     check_supported(cfg)
     model = network_of(arguments.model, cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
     configurations = _configurations(arguments, cfg, model.space)
-    calibrate_on_list(model, cfg, build_entries(cfg, "train"), configurations, group)
+    entries = group.broadcast(build_entries(cfg, "train") if group.first else None)
+    calibrate_on_list(model, cfg, entries, configurations, group)
     if group.first:
         output = Path(arguments.output or arguments.model)
         save_model(output, model, load_config_text(read_checkpoint(arguments.model)["cfg"]))

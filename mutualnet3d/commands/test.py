@@ -98,7 +98,7 @@ def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     _require_statistics(model, configurations, path)
-    entries = build_entries(cfg, "test")
+    entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
     searched = None
     if adaptive and 0 < cfg.QUERY_TABLE.SEARCH_VIDEOS < len(entries):
         configurations, searched = search(model, cfg, configurations, entries, group)

@@ -24,7 +24,9 @@ def model_entries(model: AdaptiveNetwork, cfg) -> dict:
         "model_state": model.state_dict(),
         "cfg": cfg.dump(),
         "space": model.space.to_dict(),
-        "statistics_provenance": {str(c): source for c, source in model.statistics_provenance.items()},
+        "statistics_provenance": {
+            str(c): source for c, source in model.statistics_provenance.items() if c in model.calibrated
+        },
     }
 
 

@@ -33,7 +33,7 @@ from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
 from mutualnet3d.training.schedule import learning_rate
-from mutualnet3d.training.statistics import training_batches
+from mutualnet3d.training.statistics import statistics_source, training_batches
 from mutualnet3d.training.step import mutual_backward
 
 _logger = logging.getLogger(__name__)
@@ -178,7 +178,9 @@ class _Run:
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
         if (save or evaluate) and cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE:
             batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
-            calibrate(self.model, training_batches(cfg, self.lists.train, batches, epoch), [self.model.space.full])
+            clips = training_batches(cfg, self.lists.train, batches, epoch)
+            source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}
+            calibrate(self.model, clips, [self.model.space.full], source=source)
         if save:
             _logger.info("saved %s", self.save(Position(epoch + 1)))
         if evaluate:

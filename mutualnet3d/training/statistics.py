@@ -39,7 +39,8 @@ def calibrate_on_list(
     _logger.info("calibrating %d configurations on %d batches", len(configurations), batches)
     size = cfg.CALIBRATION.BATCH_SIZE
     clips = training_batches(cfg, entries, batches, batch_size=size, share=processes)
-    calibrate(model, clips, configurations, source=statistics_source(cfg, entries), processes=processes)
+    source = statistics_source(cfg, entries, size)
+    calibrate(model, clips, configurations, source=source, processes=processes)
 
 
 def calibration_batches(cfg, entries: Sequence[VideoEntry]) -> int:
@@ -49,13 +50,13 @@ def calibration_batches(cfg, entries: Sequence[VideoEntry]) -> int:
     return math.ceil(cfg.CALIBRATION.NUM_CLIPS / batch_size_of(cfg, entries, cfg.CALIBRATION.BATCH_SIZE))
 
 
-def statistics_source(cfg, entries: Sequence[VideoEntry]) -> dict:
-    """Where statistics computed on the training list come from, as plain values."""
+def statistics_source(cfg, entries: Sequence[VideoEntry], batch_size: int = 0) -> dict:
+    """Where statistics computed on :func:`training_batches` come from, as plain values."""
     path = Path(cfg.DATA.PATH_TO_DATA_DIR) / "train.csv"
     return {
         "list": str(path),
         "list_sha256": sha256(path),
-        "batch_size": batch_size_of(cfg, entries, cfg.CALIBRATION.BATCH_SIZE),
+        "batch_size": batch_size_of(cfg, entries, batch_size),
         "seed": cfg.RNG_SEED + 1,
     }
 
@@ -123,7 +124,9 @@ def adopt_statistics(model: AdaptiveNetwork, cfg, entries: list[VideoEntry], pat
     if any(name not in stored or not torch.equal(stored[name], value.cpu()) for name, value in own.items()):
         return
     load_state(stored_entries, model, path)
-    wanted = statistics_source(cfg, entries) | {"batches": calibration_batches(cfg, entries)}
+    wanted = statistics_source(cfg, entries, cfg.CALIBRATION.BATCH_SIZE) | {
+        "batches": calibration_batches(cfg, entries)
+    }
     full, provenance = model.space.full, model.statistics_provenance
     fitting = [c for c in model.calibrated if c != full and wanted.items() <= provenance.get(c, {}).items()]
     discard_statistics(model, [c for c in model.calibrated if c != full and c not in fitting])

@@ -117,8 +117,7 @@ def test_errors_are_one_line(trained, tmp_path, said):
         (["--model", trained.model, *here, "MODEL.NUM_CLASSES", 4], r"CheckpointError: .*holds another network"),
         (
             ["--model", trained.model, "--configurations", "0.7-20-2", "0.63-20-2", *here],
-            r"NotCalibratedError: .*model\.pyth has no .* of 1 of 3 configurations.*calibrate_net.py .*--configurations "
-            r"0\.7-20-2$",
+            r"NotCalibratedError: .*model\.pyth has no .* of 1 of 3 .*calibrate_net.py .*--configurations 0\.7-20-2$",
         ),
         (["--model", trained.model, "--configurations", "0.5-20-2", *here], r"ConfigurationError: width 0\.5"),
         (["--model", trained.model, "--configurations", "many.txt", *here], r"ConfigurationError: 'many\.txt'"),
