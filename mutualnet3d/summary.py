@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mutualnet3d.pipeline import CURVE_FILE, MODEL_FILE
+from mutualnet3d.pipeline import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
+from mutualnet3d.testing import CURVE_FILE
 
 
 def print_table(table: QueryTable, console: Console | None = None) -> None:
