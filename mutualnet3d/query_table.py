@@ -129,15 +129,13 @@ class QueryTable:
         missing = [str(entry.configuration) for entry in self.entries if getattr(entry, cost) is None]
         if missing and self.device is None and self.devices:
             raise QueryTableError(
-                f"latencies of several devices: choose one with on(label); {self._describe_devices()}"
+                f"this table has latencies of several devices, choose one by its label; {self._describe_devices()}"
             )
         if len(missing) == len(self.entries):
             raise QueryTableError(f"this table has no {cost}; measure it first or ask with another budget")
         if missing:
-            raise QueryTableError(
-                f"this table has no {cost} of {_list(missing)}; measure them too, or choose a device by its "
-                f"label, which leaves out what it did not measure; {self._describe_devices()}"
-            )
+            choose = f", or choose a device, which leaves them out; {self._describe_devices()}" if self.devices else ""
+            raise QueryTableError(f"this table has no {cost} of {_list(missing)}; measure them too{choose}")
 
     def pareto(self, cost: str = "gmacs") -> tuple[Entry, ...]:
         """The entries on the Pareto front, by rising cost: ``gmacs`` or ``latency_ms``; QueryTableError as in best."""

@@ -23,31 +23,30 @@ def print_table(
 ) -> None:
     """``entries`` (default: all) by rising cost; those on the Pareto front of ``cost`` are marked.
 
-    Each device has a column of milliseconds, numbered where there are several; their labels stand below the table. In
-    a narrow terminal cells are folded, never cut.
+    Each device has a column of milliseconds, numbered where there are several; their labels stand below the table. To
+    leave room for them the configuration is then one column; in a narrow terminal cells are folded, never cut.
     """
     console = console or Console()
     entries = table.entries if entries is None else entries
-    front = set(table.pareto(cost))
-    count = f"{len(entries)} configurations" if entries is table.entries else f"{len(entries)} of {len(table.entries)}"
+    front, devices = set(table.pareto(cost)), latency_columns(table)
+    count = "" if len(entries) == len(table.entries) else f"{len(entries)} of "
     by = "" if cost == "gmacs" else f" of {cost}"
-    shown = Table(title=f"query table: {count}, * on the Pareto front{by}", title_justify="left")
-    devices = latency_columns(table)
+    title = f"query table: {count}{len(table.entries)} configurations, * on the Pareto front{by}"
+    shown = Table(title=title, title_justify="left")
     numbers = [f" [{number}]" if len(devices) > 1 else "" for number, _ in enumerate(devices, start=1)]
-    names = ("", "width", "spatial", "temporal", "GMACs / view", "Mparams", f"{table.metric} %")
-    for name in (*names, *(f"ms / view{number}" for number in numbers)):
+    axes = ("configuration",) if devices else ("width", "spatial", "temporal")
+    for name in ("", *axes, "GMACs / view", "Mparams", f"{table.metric} %", *(f"ms / view{n}" for n in numbers)):
         shown.add_column(Text(name), justify="right", overflow="fold")
     for entry in entries:
         c = entry.configuration
+        values = (str(c),) if devices else (f"{c.width:g}", str(c.spatial), str(c.temporal or "-"))
         shown.add_row(
             "*" if entry in front else "",
-            f"{c.width:g}",
-            str(c.spatial),
-            "-" if c.temporal is None else str(c.temporal),
+            *values,
             f"{entry.gmacs:.4g}",
             f"{entry.mparams:.3g}",
             f"{entry.accuracy:.1f}",
-            *(milliseconds(value) for value in latencies(table, entry)),
+            *(milliseconds(value) or "-" for value in latencies(table, entry)),
         )
     console.print(shown)
     for number, label in zip(numbers, devices, strict=True):
