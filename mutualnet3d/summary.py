@@ -34,8 +34,8 @@ def print_table(
     title = f"query table: {count}{len(table.entries)} configurations, * on the Pareto front{by}"
     shown = Table(title=title, title_justify="left")
     numbers = [f" [{number}]" if len(devices) > 1 else "" for number, _ in enumerate(devices, start=1)]
-    axes = ("configuration",) if devices else ("width", "spatial", "temporal")
-    for name in ("", *axes, "GMACs / view", "Mparams", f"{table.metric} %", *(f"ms / view{n}" for n in numbers)):
+    axes = ("configuration", "GMACs") if devices else ("width", "spatial", "temporal", "GMACs / view")
+    for name in ("", *axes, "Mparams", f"{table.metric} %", *(f"ms{number}" for number in numbers)):
         shown.add_column(Text(name), justify="right", overflow="fold")
     for entry in entries:
         c = entry.configuration
@@ -51,7 +51,7 @@ def print_table(
     console.print(shown)
     for number, label in zip(numbers, devices, strict=True):
         if label:
-            print_plain(console, f"ms / view{number}: {label}")
+            print_plain(console, f"ms{number}: per view on {label}")
 
 
 def print_entry(table: QueryTable, entry: Entry, console: Console | None = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -36,17 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asks and arguments.pareto:
         parser.error("--pareto lists configurations, a budget chooses one: give one of the two")
 
-    width = FILE_WIDTH if arguments.output else Console().width
-
     def body() -> None:
         table, cost = QueryTable.merge([read_table(path) for path in arguments.tables]), "gmacs"
         if arguments.device is not None:
             table, cost = table.on(arguments.device), "latency_ms"
         if asks:
-            text = _entry_text(table, table.best(**budgets), cost, arguments.format, width)
+            answer = _Answer(table, (table.best(**budgets),), cost, one=True)
         else:
-            entries = table.pareto(cost) if arguments.pareto else table.entries
-            text = _table_text(table, entries, cost, arguments.format, width)
+            answer = _Answer(table, table.pareto(cost) if arguments.pareto else table.entries, cost, one=False)
+        if arguments.format == "text" and not arguments.output:
+            answer.show(Console())
+            return
+        text = answer.to_text(arguments.format)
         if arguments.output:
             write_text(arguments.output, text)
         else:
@@ -61,27 +62,35 @@ def read_table(path: str | Path) -> QueryTable:
     return QueryTable.load(path / TABLE_FILE if path.is_dir() else path)
 
 
-def _entry_text(table: QueryTable, entry: Entry, cost: str, form: str, width: int) -> str:
-    if form == "text":
-        return _rendered(width, lambda console: print_entry(table, entry, console))
-    if form == "json":
-        return json.dumps(entry_values(entry), indent=2) + "\n"
-    return _table_text(table, (entry,), cost, form, width)
+@dataclass(frozen=True)
+class _Answer:
+    """``entries`` of ``table``: the ``one`` that a budget chose, or rows, with the front of ``cost`` marked."""
 
+    table: QueryTable
+    entries: tuple[Entry, ...]
+    cost: str
+    one: bool
 
-def _table_text(table: QueryTable, entries: tuple[Entry, ...], cost: str, form: str, width: int) -> str:
-    if form == "text":
-        return _rendered(width, lambda console: print_table(table, console, entries, cost))
-    if form == "json":  # a query table again, which QueryTable.load reads
-        measured = any(entry.latency_ms is not None for entry in entries)
-        return to_json(replace(table, entries=entries, device=table.device if measured else None))
-    return {"csv": to_csv, "markdown": to_markdown}[form](table, entries, cost)
+    def show(self, console: Console) -> None:
+        if self.one:
+            print_entry(self.table, self.entries[0], console)
+        else:
+            print_table(self.table, console, self.entries, self.cost)
 
-
-def _rendered(width: int, show: Callable[[Console], None]) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    show(console)
-    return console.file.getvalue()
+    def to_text(self, form: str) -> str:
+        if form == "text":
+            console = Console(file=io.StringIO(), width=FILE_WIDTH, force_terminal=False)
+            self.show(console)
+            return console.file.getvalue()
+        if form == "csv":
+            return to_csv(self.table, self.entries, self.cost)
+        if form == "markdown":
+            return to_markdown(self.table, self.entries, self.cost)
+        if self.one:
+            return json.dumps(entry_values(self.entries[0]), indent=2) + "\n"
+        measured = any(entry.latency_ms is not None for entry in self.entries)
+        device = self.table.device if measured else None
+        return to_json(replace(self.table, entries=self.entries, device=device))  # a query table again
 
 
 def _parser() -> argparse.ArgumentParser:
