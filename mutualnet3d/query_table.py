@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -143,7 +143,11 @@ class QueryTable:
         return tuple(pareto_front(self.entries, cost))
 
     def on(self, label: str) -> QueryTable:
-        """The table of one device: the entries that it measured, with its latencies as their ``latency_ms``."""
+        """The table of one device: the entries that it measured, with its latencies as their ``latency_ms``.
+
+        Raises:
+            QueryTableError: nothing was measured on ``label``; the message lists the devices.
+        """
         if label not in self.devices:
             raise QueryTableError(f"no latency was measured on {label!r}; {self._describe_devices()}")
         entries = tuple(entry.on(label) for entry in self.entries if label in dict(entry.latencies))
@@ -161,7 +165,7 @@ class QueryTable:
         return query_table_devices.with_latencies(self, latencies, setting)
 
     @classmethod
-    def merge(cls, tables: Sequence[QueryTable]) -> QueryTable:
+    def merge(cls, tables: Iterable[QueryTable]) -> QueryTable:
         """One table of ``tables`` that were measured on several devices; its provenance is the first's.
 
         A configuration that is missing in one is kept, without that device's latency. One table is returned as it is.

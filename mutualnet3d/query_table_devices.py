@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,13 @@ def with_latencies(table: QueryTable, latencies: Mapping[Configuration, Latency]
     return replace(table, entries=tuple(entries), provenance=table.provenance | {SETTINGS: settings}, device=label)
 
 
-def merge(tables: Sequence[QueryTable]) -> QueryTable:
+def merge(tables: Iterable[QueryTable]) -> QueryTable:
     """See :meth:`QueryTable.merge`."""
+    tables = tuple(tables)
     if not tables:
         raise QueryTableError("nothing to merge: give at least one query table")
-    first, *others = tables
-    if not others:
+    first = tables[0]
+    if len(tables) == 1:
         return first
     rows: dict[Configuration, dict[str, float]] = {}
     entries: dict[Configuration, Entry] = {}
@@ -98,7 +99,7 @@ def _check_equal(name: str, one: object, other: object) -> None:
         raise QueryTableError(f"{name} differs: {one} and {other}; merge tables of one network and one test only")
 
 
-def _join(name: str, known: dict, more: Mapping | Sequence) -> None:
+def _join(name: str, known: dict, more: Mapping | Iterable) -> None:
     """Add ``more`` to ``known``; QueryTableError where both have a value under one label and they differ."""
     for label, value in dict(more).items():
         if known.setdefault(label, value) != value:

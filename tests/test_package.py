@@ -30,7 +30,6 @@ NEVER = {
     "data": {"models", "layers", "calibration", "evaluation", "training"},
     "models": {"data", "evaluation", "training"},
     "query_table": {"models", "data", "training", "evaluation", "layers"},
-    "latency": {"configuration", "files"},
     "calibration": {"data", "models"},
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},

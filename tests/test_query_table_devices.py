@@ -122,7 +122,7 @@ class TestMerge:
     def test_order_and_repetition_change_nothing(self):
         tables = [on_cpu(), on_gpu(), plain()]
         merged = QueryTable.merge(tables)
-        assert QueryTable.merge(tables[::-1]) == merged
+        assert QueryTable.merge(iter(tables[::-1])) == merged
         assert QueryTable.merge([merged, on_cpu(), merged]) == merged
         assert QueryTable.merge([on_gpu()]) == on_gpu()
 
