@@ -12,7 +12,7 @@ import torch
 
 import mutualnet3d
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.counting import complexity
+from mutualnet3d.counting import complexities
 from mutualnet3d.data import VideoEntry
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.evaluation.result import GridResult
@@ -46,7 +46,8 @@ def search(
     result = evaluate_list(model, [entries[i] for i in drawn], configurations, cfg, path, processes)
     candidates = None
     if result is not None:
-        gmacs = {c: complexity(model, c, crop=cfg.DATA.TEST_CROP_SIZE).gmacs for c in configurations}
+        costs = complexities(model, configurations, crop=cfg.DATA.TEST_CROP_SIZE)
+        gmacs = {configuration: cost.gmacs for configuration, cost in costs.items()}
         candidates = choose_candidates(result, gmacs, (model.space.full, model.space.smallest), len(entries))
         shown = ", ".join(map(str, candidates))
         _logger.info("%d of %d configurations are candidates: %s", len(candidates), len(configurations), shown)
@@ -90,9 +91,10 @@ def tabulate(
 ) -> QueryTable:
     """Count, join with the accuracies, write the table of ``model_file`` and draw its curve."""
     output = Path(cfg.OUTPUT_DIR)
-    entries = []
-    for configuration, accuracy in result.accuracies().items():
-        cost = complexity(model, configuration, crop=cfg.DATA.TEST_CROP_SIZE)
+    entries, accuracies = [], result.accuracies()
+    costs = complexities(model, accuracies, crop=cfg.DATA.TEST_CROP_SIZE)
+    for configuration, accuracy in accuracies.items():
+        cost = costs[configuration]
         entries.append(Entry(configuration, cost.gmacs, cost.mparams, accuracy.top1, accuracy.top5))
     inside = model_file.resolve().parent == output.resolve()
     calibrated = [model.statistics_provenance.get(c, {}).get("batches") for c in result.configurations]
