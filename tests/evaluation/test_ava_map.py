@@ -200,6 +200,14 @@ def test_a_detection_that_overlaps_a_claimed_box_most_takes_no_other():
     assert of_rows(truth, [("v", 1, HALF, 1, 0.9), ("v", 1, HALF, 1, 0.8)]).map == 50
 
 
+def test_of_two_boxes_overlapped_alike_the_first_in_the_file_is_claimed():
+    left, right, between = (0.0, 0.0, 0.5, 1.0), (0.25, 0.0, 0.75, 1.0), (0.125, 0.0, 0.625, 1.0)
+    truth = [("v", 1, left, 1, 1.0), ("v", 1, right, 1, 1.0)]
+    rows = [("v", 1, between, 1, 0.9), ("v", 1, left, 1, 0.8)]
+    assert of_rows(truth, rows).map == 50
+    assert of_rows(truth[::-1], rows).map == 100
+
+
 def test_fifty_detections_of_a_key_frame_count():
     truth = [("v", 1, HALF, 1, 1.0), ("v", 2, HALF, 1, 1.0)]
     others = [("v", 1, FAR, 2, 0.9)] * 50
