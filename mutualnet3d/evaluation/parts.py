@@ -90,7 +90,7 @@ class ScoreParts:
 
     def _load(self) -> None:
         for path in self._paths():
-            self._number = int(_NAME.fullmatch(path.name)[2]) + 1
+            self._number = max(self._number, int(_NAME.fullmatch(path.name)[2]) + 1)
             try:
                 result, facts = read_scores(path)
             except DataError as error:
