@@ -30,7 +30,7 @@ def class_rows(
     scores: TestScores, configurations: Sequence[Configuration], names: Sequence[str]
 ) -> tuple[ClassRow, ...]:
     """One row a class, in the order of the labels."""
-    right = scores.predictions() == scores.labels
+    right = scores.predictions == scores.labels
     hits = [right[scores.configurations.index(c)] for c in configurations]
     rows = []
     for label, name in enumerate(names):
@@ -43,9 +43,8 @@ def class_rows(
 
 def confusion(scores: TestScores, configuration: Configuration) -> np.ndarray:
     """int64 (K, K): videos of class i that were taken for class j."""
-    classes = scores.scores.shape[2]
-    predicted = scores.predictions()[scores.configurations.index(configuration)]
-    pairs = scores.labels * classes + predicted
+    classes = scores.classes
+    pairs = scores.labels * classes + scores.predictions[scores.configurations.index(configuration)]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
@@ -68,9 +67,8 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     font = {"fontsize": 8 if classes <= MOST_COUNTED else 5}
     shown = [plain(name, 22) for name in names]
-    axes.set_xticks(range(classes), shown, rotation=45 if classes <= MOST_COUNTED else 90, ha="right", **font)
-    if classes > MOST_COUNTED:
-        axes.set_xticks(range(classes), shown, rotation=90, ha="center", **font)
+    turned = {"rotation": 45, "ha": "right"} if classes <= MOST_COUNTED else {"rotation": 90}
+    axes.set_xticks(range(classes), shown, **turned, **font)
     axes.set_yticks(range(classes), shown, **font)
     axes.set_xlabel("predicted", fontsize=9)
     axes.set_ylabel("true", fontsize=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,9 +77,7 @@ def place_labels(axes: Axes, labels: Sequence[Label], spots: np.ndarray) -> None
 def spots_of(axes: Axes, points: np.ndarray, line: np.ndarray) -> np.ndarray:
     """Display coordinates (K, 2) of ``points`` (P, 2), and every few pixels along ``line`` (L, 2), in data units."""
     corners = axes.transData.transform(line)
-    pieces = [
-        np.linspace(a, b, 2 + int(np.hypot(*(b - a)) // 6)) for a, b in zip(corners[:-1], corners[1:], strict=True)
-    ]
+    pieces = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)) // 6)) for a, b in itertools.pairwise(corners)]
     return np.concatenate([axes.transData.transform(points), corners, *pieces])
 
 

@@ -1,4 +1,4 @@
-"""Several runs in one chart: the Pareto front of each, for example of a mutual and of independently trained networks."""
+"""Several runs in one chart, the Pareto front of each: for example a mutual and independently trained networks."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def chart_points(entries: Iterable[Any], cost: str, path: str | os.PathLike) -> 
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
-    """The points that no cheaper or equally cheap one reaches in accuracy; by rising cost, and so by rising accuracy."""
+    """The points that no cheaper or equally cheap one reaches in accuracy; by rising cost and rising accuracy."""
     front: list[Point] = []
     for point in sorted(points, key=lambda each: (each.cost, -each.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:

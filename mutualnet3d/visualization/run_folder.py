@@ -34,25 +34,25 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class TestScores:
-    """Scores of every test video at every configuration.
+    """What every configuration took every test video for.
 
     Attributes:
         configurations: (C).
-        scores: float32 (C, N, K), means over the views where those were summed: probabilities.
+        predictions: int64 (C, N), the class with the highest score, of equals the lowest.
+        scores: float32 (C, N), that score: a mean over the views where they were summed, so a probability.
         labels: int64 (N).
         paths: (N).
+        classes: how many there are.
     """
 
     __test__ = False  # pytest: this is no test
 
     configurations: tuple[Configuration, ...]
+    predictions: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     paths: tuple[str, ...]
-
-    def predictions(self) -> np.ndarray:
-        """The class with the highest score, of equals the lowest: int64 (C, N)."""
-        return self.scores.argmax(2)
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class RunFolder:
     """The parts of a run that could be read; the others are None or empty and ``notes`` says why.
 
     Attributes:
-        missing: (path, reason) of the test videos that could not be read.
+        missing: (path, reason) of the test videos that could not be read; None where that is not known.
         unreadable: (path, reason) of the training videos that could not be read.
         class_names: name of each class, where the data has a file of them.
         notes: what is absent, damaged or contradictory, a sentence each.
@@ -72,10 +72,16 @@ class RunFolder:
     table: QueryTable | None = None
     scores: TestScores | None = None
     log: TrainingLog | None = None
-    missing: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] | None = None
     unreadable: tuple[tuple[str, str], ...] = ()
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Results:
+    missing: tuple[tuple[str, str], ...]
+    views: int
 
 
 def read_run(folder: str | os.PathLike) -> RunFolder:
@@ -101,11 +107,13 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
 
     text = part(CONFIG_FILE, lambda path: path.read_text(encoding="utf-8"), "how the run was configured is not known.")
     cfg = None if text is None else part(CONFIG_FILE, load_config, "its text is shown as it is.")
-    table_file = TABLE_FILE if cfg is None else cfg.QUERY_TABLE.FILE
-    table = part(table_file, QueryTable.load, "costs of the configurations are not known.")
-    results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.") or {}
-    summed = cfg is None or cfg.DATA.ENSEMBLE_METHOD == "sum"
-    views = int(np.prod(results.get("views", (1, 1)))) if summed else 1
+    table = part(
+        TABLE_FILE if cfg is None else cfg.QUERY_TABLE.FILE,
+        QueryTable.load,
+        "costs of the configurations are not known.",
+    )
+    results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.")
+    views = 1 if results is None or (cfg and cfg.DATA.ENSEMBLE_METHOD == "max") else results.views
     scores = part(SCORES_FILE, lambda path: _read_scores(path, views), "classes and videos are not shown.")
     log = part(LOG_FILE, read_training_log, "the network was evaluated here, not trained.")
     if log and log.damaged:
@@ -113,8 +121,7 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
     if table is scores is log is None:
         raise DataError(f"{folder}: is not the OUTPUT_DIR of a run: {' '.join(notes)}")
     notes += _check_model(folder, table)
-    classes = None if scores is None else scores.scores.shape[2]
-    names, note = read_class_names(cfg, classes)
+    names, note = read_class_names(cfg, scores and scores.classes)
     return RunFolder(
         folder=folder,
         cfg=cfg,
@@ -122,31 +129,48 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
         table=table,
         scores=scores,
         log=log,
-        missing=tuple((str(item["path"]), str(item["reason"])) for item in results.get("missing", ())),
+        missing=None if results is None else results.missing,
         unreadable=_read_unreadable(folder / UNREADABLE_FILE),
         class_names=names,
-        notes=(*notes, *([note] if note and scores is not None else [])),
+        notes=(*notes, *([note] if note and scores else [])),
     )
 
 
-def _read_results(path: Path) -> dict:
+def read_table(folder: str | os.PathLike) -> QueryTable:
+    """The query table of an OUTPUT_DIR, under the name that its config gives it.
+
+    Raises:
+        QueryTableError: it is missing or malformed.
+        ConfigError: the config is malformed.
+    """
+    config = Path(folder) / CONFIG_FILE
+    return QueryTable.load(Path(folder) / (load_config(config).QUERY_TABLE.FILE if config.exists() else TABLE_FILE))
+
+
+def _read_results(path: Path) -> _Results:
     values = json.loads(path.read_text(encoding="utf-8"))
-    [dict(item)["path"] + dict(item)["reason"] for item in values.get("missing", ())]
-    return values
+    missing = tuple((str(item["path"]), str(item["reason"])) for item in values["missing"])
+    return _Results(missing, int(np.prod(values["views"])))
 
 
 def _read_scores(path: Path, views: int) -> TestScores:
     with np.load(path, allow_pickle=False) as file:
-        scores, labels = file["scores"].astype(np.float32) / views, file["labels"]
+        scores, labels = file["scores"], file["labels"]
         configurations = tuple(Configuration.parse(text) for text in file["configurations"].tolist())
         paths = tuple(map(str, file["paths"].tolist()))
     if labels.ndim != 1:
-        raise DataError("videos with several labels each have no confusions")
-    if scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels) or 0 in scores.shape:
+        raise DataError("videos with several labels each have no single prediction")
+    if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
         raise DataError(f"scores {scores.shape} do not fit {len(configurations)} configurations, {len(labels)} labels")
-    if labels.min() < 0 or labels.max() >= scores.shape[2]:
-        raise DataError(f"labels {labels.min()}..{labels.max()} do not fit {scores.shape[2]} classes")
-    return TestScores(configurations, scores, labels.astype(np.int64), paths)
+    if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
+        raise DataError(f"scores {scores.shape} do not fit the labels, or there are none")
+    predictions = scores.argmax(2)
+    best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0] / views
+    if not np.isfinite(best).all():
+        raise DataError("scores are not finite")
+    return TestScores(
+        configurations, predictions, best.astype(np.float32), labels.astype(np.int64), paths, scores.shape[2]
+    )
 
 
 def _read_unreadable(path: Path) -> tuple[tuple[str, str], ...]:

@@ -42,7 +42,7 @@ def choose_videos(scores: TestScores, most: int = 6) -> list[tuple[int, str]]:
 
     Kinds: every configuration is right, they disagree, none is right. It is no random sample.
     """
-    right = (scores.predictions() == scores.labels).sum(0)
+    right = (scores.predictions == scores.labels).sum(0)
     all_of = len(scores.configurations)
     kinds = np.where(right == all_of, 0, np.where(right == 0, 2, 1))
     waiting = {kind: [n for n in range(len(scores.labels)) if kinds[n] == kind] for kind in range(len(KINDS))}
@@ -61,11 +61,10 @@ def choose_videos(scores: TestScores, most: int = 6) -> list[tuple[int, str]]:
 
 def sample_videos(scores: TestScores, most: int = 6) -> tuple[SampleVideo, ...]:
     """The chosen videos; one that is gone or damaged is there without frames and with the reason."""
-    predictions = scores.predictions()
     samples = []
     for number, kind in choose_videos(scores, most):
         found = tuple(
-            Prediction(c, int(predictions[i, number]), float(scores.scores[i, number, predictions[i, number]]))
+            Prediction(c, int(scores.predictions[i, number]), float(scores.scores[i, number]))
             for i, c in enumerate(scores.configurations)
         )
         path, label = scores.paths[number], int(scores.labels[number])
