@@ -65,7 +65,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
-    font = {"fontsize": 8 if classes <= MOST_COUNTED else 5}
+    font = {"fontsize": min(8.0, 330 / classes)}
     shown = [plain(name, 22) for name in names]
     turned = {"rotation": 45, "ha": "right"} if classes <= MOST_COUNTED else {"rotation": 90}
     axes.set_xticks(range(classes), shown, **turned, **font)

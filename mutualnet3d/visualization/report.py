@@ -19,10 +19,17 @@ from matplotlib.figure import Figure
 
 import mutualnet3d
 from mutualnet3d.files import write_text
-from mutualnet3d.visualization.classes import MOST_DRAWN, class_rows, confusion, draw_confusion, top_confusions
+from mutualnet3d.visualization.classes import (
+    MOST_COUNTED,
+    MOST_DRAWN,
+    class_rows,
+    confusion,
+    draw_confusion,
+    top_confusions,
+)
 from mutualnet3d.visualization.comparison import compare_runs
 from mutualnet3d.visualization.curves import draw_accuracy_cost
-from mutualnet3d.visualization.drawing import to_svg
+from mutualnet3d.visualization.drawing import plain, to_svg
 from mutualnet3d.visualization.points import chart_points, metric_label
 from mutualnet3d.visualization.report_text import (
     KeyConfiguration,
@@ -142,10 +149,13 @@ def _curves(run: RunFolder, latencies: Sequence[Latencies], title: str) -> list[
     videos = videos if isinstance(videos, int) and run.table.metric == "top1" else None
     look = {"metric": metric, "videos": videos}
     points = chart_points(run.table.entries, "gmacs", run.folder)
-    pictures = [Picture(_svg(draw_accuracy_cost(points, title=title, **look)), f"{metric} against GMACs per view")]
+    pictures = [
+        Picture(_svg(draw_accuracy_cost(points, title=plain(title), **look)), f"{metric} against GMACs per view")
+    ]
     for latency in latencies:
         points = chart_points(latency.entries, "latency_ms", run.folder)
-        figure = draw_accuracy_cost(points, title=latency.name or title, cost="latency_ms", **look)
+        named = f"{title}, on {latency.name}" if latency.name else title
+        figure = draw_accuracy_cost(points, title=plain(named, 80), cost="latency_ms", **look)
         missing = len(run.table.entries) - len(latency.entries)
         caption = f"{missing} configurations have no latency measured." if missing else ""
         pictures.append(Picture(_svg(figure), f"{metric} against latency per view {latency.name}", caption))
@@ -157,7 +167,9 @@ def _classes(run: RunFolder, keys: Sequence[KeyConfiguration]) -> dict:
     scored = [key for key in keys if key.configuration in run.scores.configurations]
     columns = [(key.role, key.configuration) for key in scored]
     counts = confusion(run.scores, columns[0][1])
-    content = {"columns": columns, "rows": class_rows(run.scores, [c for _, c in columns], names), "picture": None}
+    rows = class_rows(run.scores, [configuration for _, configuration in columns], names)
+    beside = len(names) <= MOST_COUNTED or len(names) > MOST_DRAWN  # the picture of the others needs the whole width
+    content = {"columns": columns, "rows": rows, "picture": None, "beside": beside}
     if len(names) > MOST_DRAWN:
         mistakes = top_confusions(counts, 20)
         return content | {"mistakes": [(names[i], names[j], count) for i, j, count in mistakes]}

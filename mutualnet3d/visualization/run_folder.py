@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,7 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
             return None
         try:
             return read(folder / name)
-        except (MutualNetError, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (MutualNetError, OSError, ValueError, KeyError, TypeError) as error:
             notes.append(f"{name} cannot be read ({type(error).__name__}: {error}): {otherwise}")
             return None
 
@@ -154,10 +153,12 @@ def _read_results(path: Path) -> _Results:
 
 
 def _read_scores(path: Path, views: int) -> TestScores:
-    with np.load(path, allow_pickle=False) as file:
-        scores, labels = file["scores"], file["labels"]
-        configurations = tuple(Configuration.parse(text) for text in file["configurations"].tolist())
-        paths = tuple(map(str, file["paths"].tolist()))
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            names, scores, labels, paths = (file[name] for name in ("configurations", "scores", "labels", "paths"))
+    except Exception as error:  # a damaged archive fails in many ways: EOFError, BadZipFile, zlib.error, KeyError, ...
+        raise DataError(f"damaged, or not of a run: {error}") from error
+    configurations = tuple(Configuration.parse(text) for text in names.tolist())
     if labels.ndim != 1:
         raise DataError("videos with several labels each have no single prediction")
     if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
@@ -169,7 +170,12 @@ def _read_scores(path: Path, views: int) -> TestScores:
     if not np.isfinite(best).all():
         raise DataError("scores are not finite")
     return TestScores(
-        configurations, predictions, best.astype(np.float32), labels.astype(np.int64), paths, scores.shape[2]
+        configurations,
+        predictions,
+        best.astype(np.float32),
+        labels.astype(np.int64),
+        tuple(map(str, paths)),
+        scores.shape[2],
     )
 
 

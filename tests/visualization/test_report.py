@@ -1,0 +1,253 @@
+"""The report: one well-formed HTML file that asks for nothing, escapes everything and leaves nothing out."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+
+import pytest
+from run_files import CONFIGURATIONS, write_run
+from tiny import ROOT
+
+import mutualnet3d.pipeline as pipeline
+from mutualnet3d.errors import DataError, QueryTableError
+from mutualnet3d.query_table import Entry, QueryTable
+from mutualnet3d.visualization import run_folder, write_report
+from mutualnet3d.visualization.comparison import distinct_names
+from mutualnet3d.visualization.report_text import halfway_budget, key_configurations, measured_latencies
+from mutualnet3d.visualization.run_folder import read_run
+
+VOID = {"meta", "link", "img", "br"}
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Fails where tags do not close in order; collects what a page asks for, its ids, scripts and texts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.asked, self.ids, self.scripts, self.texts, self.tags, self.anchors = [], [], [], 0, [], [], []
+        self.handlers = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        assert len(values) == len(attributes), f"{tag}: an attribute twice"
+        self.tags.append(tag)
+        self.scripts += tag == "script"
+        self.asked += [values[name] for name in ("src", "href", "srcset", "action", "data") if name in values]
+        self.handlers += [name for name in values if name.startswith("on")]
+        self.ids += [values["id"]] if "id" in values else []
+        if tag == "img":
+            assert values["alt"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"] and self.open[-1:] != ["script"]:
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture
+def folder(tiny_data, tmp_path):
+    return write_run(tmp_path / "run", tiny_data, latency=True)
+
+
+def read(folder, **options):
+    text = write_report(folder, **options).read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_whole_report(folder):
+    text, page = read(folder)
+    assert [p.name for p in folder.iterdir() if p.suffix == ".html"] == ["report.html"]
+    assert len(text) < 1_000_000
+    sections = ["curves", "table", "training", "classes", "videos", "unreadable", "config"]
+    assert page.ids == sections
+    links = [address for address in page.asked if address.startswith("#")]
+    assert links == [f"#{name}" for name in sections]
+    assert all(a.startswith(("#", "data:")) for a in page.asked)
+    assert "url(" not in text
+    assert "@import" not in text
+    pictures = [a for a in page.asked if a.startswith("data:image/")]
+    assert [a.split(";")[0] for a in pictures].count("data:image/svg+xml") == 4  # GMACs, ms, training, confusions
+    assert [a.split(";")[0] for a in pictures].count("data:image/jpeg") == 4
+    for said in ("slow: one network, 8 configurations", "2031-05-04 03:02:01 UTC", "torch 2.6.0", "green"):
+        assert said in page.text
+    assert read_run(folder).table.provenance["model_sha256"] in page.text
+    assert "1 test videos could not be read" in page.text
+    assert "gone.mp4 the file is empty" in page.text
+
+
+def test_the_only_script_is_the_one_that_the_page_allows(folder):
+    text, page = read(folder)
+    assert page.scripts == 1
+    script = re.search(r"<script>(.*)</script>", text, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert page.handlers == []
+
+
+def test_names_are_texts_never_tags(tiny_data, tmp_path):
+    path = f'"><img src=x onerror=alert(1)>{HOSTILE}.mp4'
+    folder = write_run(tmp_path / "run", tiny_data, names=(HOSTILE, "{{ 7 * 7 }}", "&amp;"), paths=[path] * 4)
+    config = folder / "config.yaml"
+    config.write_text(f"{config.read_text()}# {HOSTILE}\n")
+    (folder / "unreadable_videos.jsonl").write_text(json.dumps({"path": HOSTILE, "reason": "\udcff"}) + "\n{cut")
+    _, page = read(folder)
+    assert page.scripts == 1
+    assert page.handlers == []
+    assert all(a.startswith(("#", "data:")) for a in page.asked)
+    for said in (HOSTILE, "{{ 7 * 7 }}", "&amp;", path, f"# {HOSTILE}"):
+        assert said in page.text
+    assert "1 training videos could not be read" in page.text
+
+
+def test_the_table_without_javascript_is_the_query_table(folder):
+    text, _ = read(folder)
+    table = QueryTable.load(folder / "query_table.json")
+    body = re.search(r'<section id="table">.*?<tbody>(.*?)</tbody>', text, re.DOTALL)[1]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in body.split("</tr>")[:-1]]
+    assert [re.sub(r"</?code>| <span.*", "", row[1]) for row in rows] == [str(e.configuration) for e in table.entries]
+    front = set(table.pareto())
+    assert [row[0] == "★" for row in rows] == [entry in front for entry in table.entries]
+    assert [float(row[5]) for row in rows] == [pytest.approx(e.gmacs, rel=1e-3) for e in table.entries]
+
+
+def test_key_configurations_and_summary(folder):
+    run = read_run(folder)
+    full, halfway, smallest = key_configurations(run)
+    assert (full.configuration, smallest.configuration) == (CONFIGURATIONS[-1], CONFIGURATIONS[0])
+    budget = halfway_budget(run.table)
+    assert budget == pytest.approx((0.5 * 4) ** 0.5)
+    affordable = [e for e in run.table.entries if e.gmacs <= budget]
+    assert run.table[halfway.configuration].accuracy == max(e.accuracy for e in affordable)
+    _, page = read(folder)
+    assert "Full (1.0-32-4) reaches 100.0 % top-1 at 4 GMACs per view." in page.text
+    assert "at 8x fewer." in page.text
+
+
+def test_one_configuration_is_full_alone(folder):
+    table = QueryTable.load(folder / "query_table.json")
+    replace(table, entries=table.entries[-1:]).save(folder / "query_table.json")
+    assert [key.role for key in key_configurations(read_run(folder))] == ["full"]
+    _, page = read(folder)
+    assert "slow: one configuration" in page.text
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "query_table.json", "test_results.json", "test_scores.npz", "log.jsonl", "model.pyth"]
+)
+def test_any_file_may_be_absent_and_the_page_says_so(folder, name):
+    (folder / name).unlink()
+    _, page = read(folder)
+    assert "notes" in page.ids
+    assert f"No {name}:" in page.text
+
+
+def test_trained_and_not_tested(folder):
+    for name in ("query_table.json", "test_results.json", "test_scores.npz"):
+        (folder / name).unlink()
+    _, page = read(folder)
+    assert page.ids == ["notes", "training", "unreadable", "config"]
+    assert "slow: trained, not tested" in page.text
+    assert "Whether test videos were unreadable is not known." in page.text
+
+
+def test_latencies_of_several_devices(folder):
+    @dataclass(frozen=True)
+    class Measured(Entry):
+        latencies: tuple = ()
+
+    table = read_run(folder).table
+    entries = [
+        Measured(e.configuration, e.gmacs, e.mparams, e.accuracy, latencies=(("cpu", 2.0), ("gpu", 1.0))[: 1 + i % 2])
+        for i, e in enumerate(table.entries)
+    ]
+    cpu, gpu = measured_latencies(replace(table, entries=tuple(entries)))
+    assert (cpu.name, len(cpu.entries), {e.latency_ms for e in cpu.entries}) == ("cpu", 8, {2.0})
+    assert (gpu.name, len(gpu.entries), {e.latency_ms for e in gpu.entries}) == ("gpu", 4, {1.0})
+    bare = replace(table, entries=tuple(replace(e, latency_ms=None) for e in table.entries))
+    assert measured_latencies(bare) == ()
+
+
+def test_comparison_of_runs(folder, tiny_data, tmp_path):
+    other = write_run(tmp_path / "other" / "run", tiny_data)
+    table = QueryTable.load(other / "query_table.json")
+    dear = [replace(e, gmacs=e.gmacs + 1.6, accuracy=e.accuracy / 2) for e in table.entries]
+    replace(table, entries=tuple(dear), provenance=table.provenance | {"crop": 64}).save(other / "query_table.json")
+    _, page = read(folder, compare=[other], path=tmp_path / "compared.html")
+    assert "comparison" in page.ids
+    assert "other/run" in page.text
+    assert "nothing fits" in page.text
+    assert "Not the same test: crop differs" in page.text
+    assert not (folder / "report.html").exists()
+    (other / "query_table.json").unlink()
+    with pytest.raises(QueryTableError, match=r"query_table\.json"):
+        write_report(folder, compare=[other])
+    with pytest.raises(DataError, match="has no query table to compare"):
+        write_report(other, compare=[folder])
+
+
+def test_runs_are_told_apart_by_as_few_folders_as_possible(tmp_path):
+    a, b = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    assert distinct_names([a, tmp_path / "c"]) == ["run", "c"]
+    assert distinct_names([a, b]) == ["a/run", "b/run"]
+    assert distinct_names([a, a]) == ["run", "run (2)"]
+
+
+def test_file_names_are_those_that_a_run_writes():
+    for name in ("MODEL_FILE", "RESULTS_FILE", "SCORES_FILE"):
+        assert getattr(run_folder, name) == getattr(pipeline, name)
+
+
+def test_command(folder, tmp_path):
+    def report_net(*arguments):
+        command = [sys.executable, "-W", "error::UserWarning", ROOT / "tools" / "report_net.py", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "120"})
+
+    done = report_net(folder, "--output", tmp_path / "page.html", "--compare", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(tmp_path / "page.html") in done.stdout
+    assert "comparison" in Page((tmp_path / "page.html").read_text()).ids
+    failed = report_net(tmp_path / "none")
+    assert failed.returncode == 1
+    assert "no such folder; give the OUTPUT_DIR" in failed.stdout
+    assert "Traceback" not in failed.stdout + failed.stderr
+    assert report_net().returncode == 2
+
+
+def test_a_browser_runs_the_page_without_complaint(folder, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no chromium on PATH")
+    write_report(folder)
+    done = subprocess.run(
+        [
+            *(browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"),
+            *("--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", (folder / "report.html").as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert ":CONSOLE" not in done.stderr
+    assert done.stdout.count('<button type="button" title="sort">') == 11 + 5  # the script ran: the policy allows it
