@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-import os
+import logging
 import re
 import shutil
 import subprocess
@@ -16,9 +16,10 @@ from run_files import CONFIGURATIONS, write_run
 from tiny import ROOT
 
 import mutualnet3d.pipeline as pipeline
+from mutualnet3d.commands.report import main
 from mutualnet3d.errors import DataError, QueryTableError
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.visualization import run_folder, write_report
+from mutualnet3d.visualization import report, run_folder, write_report
 from mutualnet3d.visualization.comparison import distinct_names
 from mutualnet3d.visualization.report_text import halfway_budget, key_configurations, measured_latencies
 from mutualnet3d.visualization.run_folder import read_run
@@ -63,18 +64,32 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
+@pytest.fixture(scope="module")
+def written(tiny_data, tmp_path_factory):
+    """A run's folder with its report; only to be read."""
+    folder = write_run(tmp_path_factory.mktemp("a run") / "run", tiny_data, latency=True)
+    write_report(folder)
+    return folder
+
+
 @pytest.fixture
 def folder(tiny_data, tmp_path):
     return write_run(tmp_path / "run", tiny_data, latency=True)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Charts are drawn and not written, which takes most of a report's time."""
+    monkeypatch.setattr(report, "to_svg", lambda figure: b"<svg/>")
+
+
 def read(folder, **options):
-    text = write_report(folder, **options).read_text(encoding="utf-8")
-    return text, Page(text)
+    return Page(write_report(folder, **options).read_text(encoding="utf-8"))
 
 
-def test_whole_report(folder):
-    text, page = read(folder)
+def test_whole_report(written):
+    folder, text = written, (written / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
     assert [p.name for p in folder.iterdir() if p.suffix == ".html"] == ["report.html"]
     assert len(text) < 1_000_000
     sections = ["curves", "table", "training", "classes", "videos", "unreadable", "config"]
@@ -94,8 +109,9 @@ def test_whole_report(folder):
     assert "gone.mp4 the file is empty" in page.text
 
 
-def test_the_only_script_is_the_one_that_the_page_allows(folder):
-    text, page = read(folder)
+def test_the_only_script_is_the_one_that_the_page_allows(written):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
     assert page.scripts == 1
     script = re.search(r"<script>(.*)</script>", text, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -105,13 +121,13 @@ def test_the_only_script_is_the_one_that_the_page_allows(folder):
     assert page.handlers == []
 
 
-def test_names_are_texts_never_tags(tiny_data, tmp_path):
+def test_names_are_texts_never_tags(tiny_data, tmp_path, no_pictures):
     path = f'"><img src=x onerror=alert(1)>{HOSTILE}.mp4'
     folder = write_run(tmp_path / "run", tiny_data, names=(HOSTILE, "{{ 7 * 7 }}", "&amp;"), paths=[path] * 4)
     config = folder / "config.yaml"
     config.write_text(f"{config.read_text()}# {HOSTILE}\n")
     (folder / "unreadable_videos.jsonl").write_text(json.dumps({"path": HOSTILE, "reason": "\udcff"}) + "\n{cut")
-    _, page = read(folder)
+    page = read(folder)
     assert page.scripts == 1
     assert page.handlers == []
     assert all(a.startswith(("#", "data:")) for a in page.asked)
@@ -120,9 +136,9 @@ def test_names_are_texts_never_tags(tiny_data, tmp_path):
     assert "1 training videos could not be read" in page.text
 
 
-def test_the_table_without_javascript_is_the_query_table(folder):
-    text, _ = read(folder)
-    table = QueryTable.load(folder / "query_table.json")
+def test_the_table_without_javascript_is_the_query_table(written):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    table = QueryTable.load(written / "query_table.json")
     body = re.search(r'<section id="table">.*?<tbody>(.*?)</tbody>', text, re.DOTALL)[1]
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in body.split("</tr>")[:-1]]
     assert [re.sub(r"</?code>| <span.*", "", row[1]) for row in rows] == [str(e.configuration) for e in table.entries]
@@ -131,52 +147,52 @@ def test_the_table_without_javascript_is_the_query_table(folder):
     assert [float(row[5]) for row in rows] == [pytest.approx(e.gmacs, rel=1e-3) for e in table.entries]
 
 
-def test_key_configurations_and_summary(folder):
-    run = read_run(folder)
+def test_key_configurations_and_summary(written):
+    run = read_run(written)
     full, halfway, smallest = key_configurations(run)
     assert (full.configuration, smallest.configuration) == (CONFIGURATIONS[-1], CONFIGURATIONS[0])
     budget = halfway_budget(run.table)
     assert budget == pytest.approx((0.5 * 4) ** 0.5)
     affordable = [e for e in run.table.entries if e.gmacs <= budget]
     assert run.table[halfway.configuration].accuracy == max(e.accuracy for e in affordable)
-    _, page = read(folder)
+    page = Page((written / "report.html").read_text(encoding="utf-8"))
     assert "Full (1.0-32-4) reaches 100.0 % top-1 at 4 GMACs per view." in page.text
     assert "at 8x fewer." in page.text
 
 
-def test_one_configuration_is_full_alone(folder):
+def test_one_configuration_is_full_alone(folder, no_pictures):
     table = QueryTable.load(folder / "query_table.json")
     replace(table, entries=table.entries[-1:]).save(folder / "query_table.json")
     assert [key.role for key in key_configurations(read_run(folder))] == ["full"]
-    _, page = read(folder)
+    page = read(folder)
     assert "slow: one configuration" in page.text
 
 
 @pytest.mark.parametrize(
     "name", ["config.yaml", "query_table.json", "test_results.json", "test_scores.npz", "log.jsonl", "model.pyth"]
 )
-def test_any_file_may_be_absent_and_the_page_says_so(folder, name):
+def test_any_file_may_be_absent_and_the_page_says_so(folder, name, no_pictures):
     (folder / name).unlink()
-    _, page = read(folder)
+    page = read(folder)
     assert "notes" in page.ids
     assert f"No {name}:" in page.text
 
 
-def test_trained_and_not_tested(folder):
+def test_trained_and_not_tested(folder, no_pictures):
     for name in ("query_table.json", "test_results.json", "test_scores.npz"):
         (folder / name).unlink()
-    _, page = read(folder)
+    page = read(folder)
     assert page.ids == ["notes", "training", "unreadable", "config"]
     assert "slow: trained, not tested" in page.text
     assert "Whether test videos were unreadable is not known." in page.text
 
 
-def test_latencies_of_several_devices(folder):
+def test_latencies_of_several_devices(written):
     @dataclass(frozen=True)
     class Measured(Entry):
         latencies: tuple = ()
 
-    table = read_run(folder).table
+    table = read_run(written).table
     entries = [
         Measured(e.configuration, e.gmacs, e.mparams, e.accuracy, latencies=(("cpu", 2.0), ("gpu", 1.0))[: 1 + i % 2])
         for i, e in enumerate(table.entries)
@@ -188,12 +204,12 @@ def test_latencies_of_several_devices(folder):
     assert measured_latencies(bare) == ()
 
 
-def test_comparison_of_runs(folder, tiny_data, tmp_path):
+def test_comparison_of_runs(folder, tiny_data, tmp_path, no_pictures):
     other = write_run(tmp_path / "other" / "run", tiny_data)
     table = QueryTable.load(other / "query_table.json")
     dear = [replace(e, gmacs=e.gmacs + 1.6, accuracy=e.accuracy / 2) for e in table.entries]
     replace(table, entries=tuple(dear), provenance=table.provenance | {"crop": 64}).save(other / "query_table.json")
-    _, page = read(folder, compare=[other], path=tmp_path / "compared.html")
+    page = read(folder, compare=[other], path=tmp_path / "compared.html")
     assert "comparison" in page.ids
     assert "other/run" in page.text
     assert "nothing fits" in page.text
@@ -218,31 +234,57 @@ def test_file_names_are_those_that_a_run_writes():
         assert getattr(run_folder, name) == getattr(pipeline, name)
 
 
-def test_command(folder, tmp_path):
-    def report_net(*arguments):
-        command = [sys.executable, "-W", "error::UserWarning", ROOT / "tools" / "report_net.py", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "120"})
+@pytest.fixture
+def logger_afterwards():
+    """The command line takes the package's logger over; give it back."""
+    yield
+    logger = logging.getLogger("mutualnet3d")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
-    done = report_net(folder, "--output", tmp_path / "page.html", "--compare", folder)
+
+def test_command(written, tmp_path):
+    page = tmp_path / "page.html"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "error::UserWarning", ROOT / "tools" / "report_net.py"),
+            *(written, "--output", page, "--compare", written),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert str(tmp_path / "page.html") in done.stdout
-    assert "comparison" in Page((tmp_path / "page.html").read_text()).ids
-    failed = report_net(tmp_path / "none")
-    assert failed.returncode == 1
-    assert "no such folder; give the OUTPUT_DIR" in failed.stdout
-    assert "Traceback" not in failed.stdout + failed.stderr
-    assert report_net().returncode == 2
+    assert f"written {page} (" in done.stdout
+    assert "comparison" in Page(page.read_text(encoding="utf-8")).ids
 
 
-def test_a_browser_runs_the_page_without_complaint(folder, tmp_path):
+def test_command_says_what_is_wrong(tmp_path, capsys, logger_afterwards):
+    assert main([str(tmp_path / "none")]) == 1
+    said = capsys.readouterr()
+    assert "DataError: " in said.out
+    assert "no such folder; give the OUTPUT_DIR" in said.out
+    with pytest.raises(SystemExit) as error:
+        main([])
+    assert error.value.code == 2
+
+
+def test_a_browser_runs_the_page_without_complaint(written, tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no chromium on PATH")
-    write_report(folder)
     done = subprocess.run(
         [
             *(browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"),
-            *("--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", (folder / "report.html").as_uri()),
+            *(
+                "--enable-logging=stderr",
+                "--virtual-time-budget=2000",
+                "--dump-dom",
+                (written / "report.html").as_uri(),
+            ),
         ],
         capture_output=True,
         text=True,
