@@ -15,7 +15,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # May import those above them and their own neighbours. The root ("mutualnet3d") holds the version and loads nothing.
 LEVELS = (
     ("", "errors"),
-    ("configuration", "files", "allocator", "logs"),
+    ("configuration", "files", "allocator", "logs", "latency"),
+    ("query_entry",),
+    ("query_table_file", "query_table_text", "query_table_devices"),
     ("layers", "config", "query_table"),
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
