@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 
 from mutualnet3d.errors import BudgetError, DataError
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.visualization.overlay import draw_overlay
+from mutualnet3d.visualization.drawing import plain
+from mutualnet3d.visualization.latencies import measured_latencies
+from mutualnet3d.visualization.overlay import common_metric, draw_overlay
 from mutualnet3d.visualization.points import chart_points, front_of
 from mutualnet3d.visualization.run_folder import RunFolder, read_table
 
@@ -48,10 +50,17 @@ def compare_runs(run: RunFolder, others: Sequence[str | os.PathLike]) -> Compari
         raise DataError(f"{run.folder}: has no query table to compare ({' '.join(run.notes)})")
     folders = [run.folder, *map(Path, others)]
     tables = dict(zip(distinct_names(folders), [run.table, *map(read_table, others)], strict=True))
-    figures = [(draw_overlay(tables, title="Pareto fronts", cost="gmacs", path=run.folder), "accuracy against GMACs")]
-    if all(entry.latency_ms is not None for table in tables.values() for entry in table.entries):
-        latency = draw_overlay(tables, title="Pareto fronts", cost="latency_ms", path=run.folder)
-        figures.append((latency, "accuracy against latency"))
+    metric = common_metric(tables, run.folder)
+    entries = {name: table.entries for name, table in tables.items()}
+    look = {"metric": metric, "path": run.folder}
+    figures = [(draw_overlay(entries, title="Pareto fronts", cost="gmacs", **look), "accuracy against GMACs")]
+    measured = {name: {each.name: each.entries for each in measured_latencies(t)} for name, t in tables.items()}
+    for device in measured[next(iter(tables))]:
+        if all(device in found for found in measured.values()):
+            entries = {name: found[device] for name, found in measured.items()}
+            title = plain(f"Pareto fronts on {device}" if device else "Pareto fronts", 80)
+            figure = draw_overlay(entries, title=title, cost="latency_ms", **look)
+            figures.append((figure, f"accuracy against latency {device}"))
     front = [point.cost for point in front_of(chart_points(run.table.entries, "gmacs", run.folder))]
     chosen = np.unique(np.linspace(0, len(front) - 1, min(len(front), MOST_BUDGETS)).round().astype(int))
     rows = tuple((front[i], tuple(_best(table, front[i]) for table in tables.values())) for i in chosen)

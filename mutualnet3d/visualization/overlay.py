@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mutualnet3d.errors import DataError
-from mutualnet3d.query_table import QueryTable
+from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization.drawing import COLOURS, FAINT, cost_and_accuracy_axes, new_figure, plain, save_png
 from mutualnet3d.visualization.points import COSTS, chart_points, front_of, largest, metric_label
 
@@ -17,13 +17,11 @@ SIZE_INCHES = (8.0, 5.0)
 MARKERS = "osD^vPX<"
 
 
-def draw_overlay(tables: Mapping[str, QueryTable], *, title: str, cost: str, path: str | os.PathLike) -> Figure:
-    """The chart; see :func:`plot_overlay`. ``path`` begins the messages of errors."""
-    if not tables:
-        raise DataError(f"{path}: no tables to draw; give at least one")
-    if len(metrics := {table.metric for table in tables.values()}) > 1:
-        raise DataError(f"{path}: the tables measure {', '.join(sorted(metrics))}; compare runs of one metric")
-    runs = {name: chart_points(table.entries, cost, f"{path}: {name}") for name, table in tables.items()}
+def draw_overlay(
+    runs: Mapping[str, Sequence[Entry]], *, title: str, cost: str, metric: str, path: str | os.PathLike
+) -> Figure:
+    """The chart; see :func:`plot_overlay`. ``runs``: name -> entries; ``path`` begins the messages of errors."""
+    runs = {name: chart_points(entries, cost, f"{path}: {name}") for name, entries in runs.items()}
     figure = new_figure(*SIZE_INCHES)
     axes = figure.add_axes((0.085, 0.11, 0.89, 0.81))
     everything = [point for points in runs.values() for point in points]
@@ -41,7 +39,7 @@ def draw_overlay(tables: Mapping[str, QueryTable], *, title: str, cost: str, pat
     handles.append(Line2D([], [], linestyle="", marker="o", ms=9, mfc="none", mec=FAINT, mew=1.5, label="full"))
     handles.append(Line2D([], [], linestyle="", marker=".", ms=6, color=FAINT, mew=0, label="not on the Pareto front"))
     axes.set_xlabel(COSTS[cost])
-    axes.set_ylabel(metric_label(next(iter(metrics))))
+    axes.set_ylabel(metric_label(metric))
     axes.set_title(title, fontsize=11, loc="left")
     axes.legend(handles=handles, loc="best", fontsize=8, framealpha=0.8, edgecolor="none")
     return figure
@@ -59,10 +57,24 @@ def plot_overlay(
     Args:
         tables: name of a run -> its query table. All must have one metric.
         path: file to write.
-        cost: ``gmacs`` or ``latency_ms``.
+        cost: ``gmacs``, or ``latency_ms`` of tables of one device (``table.on(label)``).
         title: above the picture.
 
     Raises:
-        DataError: no tables, several metrics, or an entry that cannot be drawn (a cost that was not measured).
+        DataError: no tables, several metrics or devices, or an entry that cannot be drawn (a cost not measured).
     """
-    save_png(draw_overlay(tables, title=title, cost=cost, path=path), path)
+    if not tables:
+        raise DataError(f"{path}: no tables to draw; give at least one")
+    metric = common_metric(tables, path)
+    if cost == "latency_ms" and len(devices := {str(table.device) for table in tables.values()}) > 1:
+        raise DataError(f"{path}: latencies of {', '.join(sorted(devices))}; compare on one device: table.on(label)")
+    runs = {name: table.entries for name, table in tables.items()}
+    save_png(draw_overlay(runs, title=title, cost=cost, metric=metric, path=path), path)
+
+
+def common_metric(tables: Mapping[str, QueryTable], path: str | os.PathLike) -> str:
+    """The metric of all ``tables``; DataError if they have several."""
+    metrics = sorted({table.metric for table in tables.values()})
+    if len(metrics) > 1:
+        raise DataError(f"{path}: the tables measure {', '.join(metrics)}; compare runs of one metric")
+    return metrics[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
+from mutualnet3d.query_entry import pareto_front
 
 COSTS = {
     "gmacs": "GMACs per view (10⁹ multiply-adds, log scale)",
@@ -49,12 +50,8 @@ def chart_points(entries: Iterable[Any], cost: str, path: str | os.PathLike) -> 
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
-    """The points that no cheaper or equally cheap one reaches in accuracy; by rising cost and rising accuracy."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.cost, -each.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
+    """The Pareto front among ``points``, by rising cost."""
+    return pareto_front(points, "cost")
 
 
 def metric_label(metric: str) -> str:

@@ -30,13 +30,12 @@ from mutualnet3d.visualization.classes import (
 from mutualnet3d.visualization.comparison import compare_runs
 from mutualnet3d.visualization.curves import draw_accuracy_cost
 from mutualnet3d.visualization.drawing import plain, to_svg
-from mutualnet3d.visualization.points import chart_points, metric_label
+from mutualnet3d.visualization.latencies import Latencies, measured_latencies
+from mutualnet3d.visualization.points import axes_of, chart_points, metric_label
 from mutualnet3d.visualization.report_text import (
     KeyConfiguration,
-    Latencies,
     facts,
     key_configurations,
-    measured_latencies,
     summarise,
     table_rows,
     tiles,
@@ -166,6 +165,7 @@ def _classes(run: RunFolder, keys: Sequence[KeyConfiguration]) -> dict:
     names = _names(run)
     scored = [key for key in keys if key.configuration in run.scores.configurations]
     columns = [(key.role, key.configuration) for key in scored]
+    columns = columns or [("largest tested", max(run.scores.configurations, key=axes_of))]
     counts = confusion(run.scores, columns[0][1])
     rows = class_rows(run.scores, [configuration for _, configuration in columns], names)
     beside = len(names) <= MOST_COUNTED or len(names) > MOST_DRAWN  # the picture of the others needs the whole width

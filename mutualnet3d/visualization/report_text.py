@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.visualization.points import chart_points, front_of, largest, metric_label, smallest
+from mutualnet3d.visualization.latencies import Latencies
+from mutualnet3d.visualization.points import axes_of, chart_points, front_of, largest, metric_label, smallest
 from mutualnet3d.visualization.run_folder import RunFolder
 
 
@@ -20,14 +21,6 @@ class KeyConfiguration:
     configuration: Configuration
 
 
-@dataclass(frozen=True)
-class Latencies:
-    """The entries that were measured on one device, with its ``latency_ms``; ``name`` "": the device is not known."""
-
-    name: str
-    entries: tuple[Entry, ...]
-
-
 def key_configurations(run: RunFolder) -> tuple[KeyConfiguration, ...]:
     """full, halfway, smallest: each once, those that exist. Full is first; without test results there are none."""
     if run.table is not None:
@@ -36,8 +29,7 @@ def key_configurations(run: RunFolder) -> tuple[KeyConfiguration, ...]:
         found = [("full", full), ("halfway", run.table.best(max_gmacs=halfway_budget(run.table))), ("smallest", least)]
         roles = [KeyConfiguration(role, entry.configuration) for role, entry in found]
     elif run.scores is not None:
-        first = max(run.scores.configurations, key=lambda c: (c.width, c.spatial, c.temporal or 0))
-        roles = [KeyConfiguration("full", first)]
+        roles = [KeyConfiguration("full", max(run.scores.configurations, key=axes_of))]
     else:
         return ()
     seen: dict[Configuration, KeyConfiguration] = {}
@@ -49,32 +41,6 @@ def key_configurations(run: RunFolder) -> tuple[KeyConfiguration, ...]:
 def halfway_budget(table: QueryTable) -> float:
     """GMACs: the geometric mean of the cheapest entry's and full's."""
     return math.sqrt(table.entries[0].gmacs * largest(table.entries).gmacs)
-
-
-def measured_latencies(table: QueryTable | None) -> tuple[Latencies, ...]:
-    """One a device that any entry was measured on, or one without a name where entries only have ``latency_ms``."""
-    if table is None:
-        return ()
-    devices = dict.fromkeys(device for entry in table.entries for device, _ in _latencies(entry))
-    if devices:
-        measured = (
-            (
-                device,
-                [
-                    replace(e, latency_ms=dict(_latencies(e))[device])
-                    for e in table.entries
-                    if device in dict(_latencies(e))
-                ],
-            )
-            for device in devices
-        )
-    else:
-        measured = (("", [e for e in table.entries if e.latency_ms is not None]),)
-    return tuple(Latencies(name, tuple(entries)) for name, entries in measured if entries)
-
-
-def _latencies(entry: Entry) -> tuple[tuple[str, float], ...]:
-    return tuple(getattr(entry, "latencies", None) or ())
 
 
 def summarise(run: RunFolder, keys: Sequence[KeyConfiguration]) -> str:

@@ -1,5 +1,7 @@
 """Several runs in one chart."""
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.colors import to_hex
 
@@ -9,6 +11,11 @@ from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import plot_overlay
 from mutualnet3d.visualization.drawing import COLOURS
 from mutualnet3d.visualization.overlay import draw_overlay
+
+
+def drawn(cost, **tables):
+    runs = {name: table.entries for name, table in tables.items()}
+    return draw_overlay(runs, title="x", cost=cost, metric="top1", path="x").axes[0]
 
 
 def table(*points, metric="top1"):
@@ -27,7 +34,7 @@ def test_picture_of_mutual_against_independent(tmp_path):
 
 
 def test_each_run_has_its_front_and_its_full_in_its_colour():
-    axes = draw_overlay({"mutual": MUTUAL, "alone": ALONE}, title="x", cost="gmacs", path="x").axes[0]
+    axes = drawn("gmacs", mutual=MUTUAL, alone=ALONE)
     fronts = [line for line in axes.lines if line.get_linestyle() == "-"]
     assert [list(line.get_xdata()) for line in fronts] == [[1, 4], [4]]
     rings = [line for line in axes.lines if line.get_markersize() == 14]
@@ -39,7 +46,7 @@ def test_each_run_has_its_front_and_its_full_in_its_colour():
 
 
 def test_the_front_is_that_of_the_cost():
-    axes = draw_overlay({"mutual": MUTUAL}, title="x", cost="latency_ms", path="x").axes[0]
+    axes = drawn("latency_ms", mutual=MUTUAL)
     (front,) = (line for line in axes.lines if line.get_linestyle() == "-")
     assert list(zip(front.get_xdata(), front.get_ydata(), strict=True)) == [(3, 49), (4, 50), (9, 60)]
 
@@ -52,4 +59,11 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         plot_overlay({"a": MUTUAL, "b": other}, tmp_path / "x.png")
     with pytest.raises(DataError, match=r"b: 1\.0-32-4 has no latency_ms"):
         plot_overlay({"b": other}, tmp_path / "x.png", cost="latency_ms")
+    cpu, gpu = (
+        QueryTable(tuple(replace(e, latency_ms=None, latencies=((device, 3.0),)) for e in ALONE.entries))
+        for device in ("cpu", "gpu")
+    )
+    with pytest.raises(DataError, match="latencies of cpu, gpu; compare on one device"):
+        plot_overlay({"a": cpu, "b": gpu}, tmp_path / "x.png", cost="latency_ms")
     assert not list(tmp_path.iterdir())
+    plot_overlay({"a": cpu, "b": cpu}, tmp_path / "x.png", cost="latency_ms")

@@ -8,20 +8,23 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from run_files import CONFIGURATIONS, write_run
 from tiny import ROOT
 
-import mutualnet3d.pipeline as pipeline
+import mutualnet3d
 from mutualnet3d.commands.report import main
+from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError, QueryTableError
-from mutualnet3d.query_table import Entry, QueryTable
+from mutualnet3d.query_table import QueryTable
 from mutualnet3d.visualization import report, run_folder, write_report
-from mutualnet3d.visualization.comparison import distinct_names
-from mutualnet3d.visualization.report_text import halfway_budget, key_configurations, measured_latencies
+from mutualnet3d.visualization.comparison import compare_runs, distinct_names
+from mutualnet3d.visualization.latencies import measured_latencies
+from mutualnet3d.visualization.report_text import halfway_budget, key_configurations
 from mutualnet3d.visualization.run_folder import read_run
 
 VOID = {"meta", "link", "img", "br"}
@@ -187,21 +190,39 @@ def test_trained_and_not_tested(folder, no_pictures):
     assert "Whether test videos were unreadable is not known." in page.text
 
 
-def test_latencies_of_several_devices(written):
-    @dataclass(frozen=True)
-    class Measured(Entry):
-        latencies: tuple = ()
-
-    table = read_run(written).table
+def with_devices(folder):
+    """cpu measured every entry, gpu every second one."""
+    table = QueryTable.load(folder / "query_table.json")
     entries = [
-        Measured(e.configuration, e.gmacs, e.mparams, e.accuracy, latencies=(("cpu", 2.0), ("gpu", 1.0))[: 1 + i % 2])
+        replace(e, latency_ms=None, latencies=(("cpu", 2.0 + i), ("gpu", 1.0 + i))[: 1 + i % 2])
         for i, e in enumerate(table.entries)
     ]
-    cpu, gpu = measured_latencies(replace(table, entries=tuple(entries)))
-    assert (cpu.name, len(cpu.entries), {e.latency_ms for e in cpu.entries}) == ("cpu", 8, {2.0})
-    assert (gpu.name, len(gpu.entries), {e.latency_ms for e in gpu.entries}) == ("gpu", 4, {1.0})
-    bare = replace(table, entries=tuple(replace(e, latency_ms=None) for e in table.entries))
-    assert measured_latencies(bare) == ()
+    table = replace(table, entries=tuple(entries))
+    table.save(folder / "query_table.json")
+    return table
+
+
+def test_latencies_of_several_devices(folder, no_pictures):
+    assert [each.name for each in measured_latencies(QueryTable.load(folder / "query_table.json"))] == [""]
+    cpu, gpu = measured_latencies(with_devices(folder))
+    assert (cpu.name, [e.latency_ms for e in cpu.entries]) == ("cpu", [2.0 + i for i in range(8)])
+    assert (gpu.name, [e.latency_ms for e in gpu.entries]) == ("gpu", [2.0, 4.0, 6.0, 8.0])
+    page = read(folder)
+    assert "4 configurations have no latency measured." in page.text
+    assert "ms, cpu" in page.text
+    bare = replace(cpu.entries[0], latency_ms=None, latencies=())
+    assert measured_latencies(QueryTable((bare,))) == ()
+
+
+def test_latencies_are_compared_on_the_devices_that_all_runs_have(folder, tiny_data, tmp_path):
+    other = write_run(tmp_path / "other", tiny_data, latency=True)
+    run, found = read_run(folder), [alt for _, alt in compare_runs(read_run(folder), [other]).figures]
+    assert found == ["accuracy against GMACs", "accuracy against latency "]
+    with_devices(other)
+    assert [alt for _, alt in compare_runs(run, [other]).figures] == ["accuracy against GMACs"]
+    with_devices(folder)
+    found = [alt for _, alt in compare_runs(read_run(folder), [other]).figures]
+    assert found == ["accuracy against GMACs", "accuracy against latency cpu", "accuracy against latency gpu"]
 
 
 def test_comparison_of_runs(folder, tiny_data, tmp_path, no_pictures):
@@ -229,9 +250,22 @@ def test_runs_are_told_apart_by_as_few_folders_as_possible(tmp_path):
     assert distinct_names([a, a]) == ["run", "run (2)"]
 
 
-def test_file_names_are_those_that_a_run_writes():
-    for name in ("MODEL_FILE", "RESULTS_FILE", "SCORES_FILE"):
-        assert getattr(run_folder, name) == getattr(pipeline, name)
+@pytest.mark.parametrize("name", [run_folder.MODEL_FILE, run_folder.RESULTS_FILE, run_folder.SCORES_FILE])
+def test_file_names_are_those_that_a_run_writes(name):
+    package = Path(mutualnet3d.__file__).parent
+    writers = [path for path in package.rglob("*.py") if "visualization" not in path.parts]
+    assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in writers)
+
+
+def test_scores_of_configurations_that_the_table_does_not_have(folder, no_pictures):
+    table = QueryTable.load(folder / "query_table.json")
+    replace(
+        table,
+        entries=tuple(
+            replace(e, configuration=Configuration(0.9, 32, e.configuration.temporal)) for e in table.entries[:1]
+        ),
+    ).save(folder / "query_table.json")
+    assert "largest tested 1.0-32-4" in read(folder).text
 
 
 @pytest.fixture
