@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import mutualnet3d
@@ -87,7 +86,7 @@ def write_report(
     script, _, _ = templates.loader.get_source(templates, "report.js")
     page = templates.get_template("report.html").render(
         **_content(run, compare),
-        script=Markup(script),
+        script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=mutualnet3d.__version__,
     )

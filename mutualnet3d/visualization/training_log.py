@@ -37,7 +37,7 @@ def read_training_log(path: Path) -> TrainingLog | None:
     Where a later line stands earlier in training than lines before it (the run went on from a checkpoint, or began
     anew), it replaces them.
     """
-    reports: list[dict] = []
+    reports: list[tuple[tuple[int, int], dict]] = []  # with (epoch, iteration)
     evaluations: list[dict] = []
     damaged = 0
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -48,23 +48,24 @@ def read_training_log(path: Path) -> TrainingLog | None:
             damaged += 1
             continue
         if kind == "train":
-            while reports and (reports[-1]["epoch"], reports[-1]["iteration"]) >= here:
+            while reports and reports[-1][0] >= here:
                 reports.pop()
             while evaluations and evaluations[-1]["epoch"] >= here[0]:
                 evaluations.pop()
-            reports.append(values)
+            reports.append((here, values))
         elif kind == "val":
             evaluations.append(values)
     if not reports:
         return None
-    per_epoch = max(values["iteration"] for values in reports)
+    epochs, iterations = np.array([here for here, _ in reports]).T
+    reports, per_epoch = [values for _, values in reports], max(int(iterations.max()), 1)
     randoms = sorted({name for values in reports for name in values if name.startswith("loss_random")})
     losses = {name: _column(reports, f"loss_{name}") for name in ("full", "smallest")}
     losses["random"] = (
         np.mean([_column(reports, name) for name in randoms], axis=0) if randoms else _column(reports, "")
     )
     return TrainingLog(
-        epoch=np.array([values["epoch"] - 1 + values["iteration"] / per_epoch for values in reports]),
+        epoch=epochs - 1 + iterations / per_epoch,
         losses={name: values for name, values in losses.items() if not np.isnan(values).all()},
         lr=_column(reports, "lr"),
         top1=_column(reports, "top1"),
