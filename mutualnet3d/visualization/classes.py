@@ -60,8 +60,8 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """A heat map: rows are the true classes, each scaled to its number of videos."""
     classes = len(counts)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 3.2 + 0.32 * min(classes, 12) if classes <= MOST_COUNTED else 7.4
-    figure = new_figure(side + 1.6, side)
+    side = 2.0 + 0.27 * max(classes, 4) if classes <= MOST_COUNTED else 7.4
+    figure = new_figure(side + 0.9, side)
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
