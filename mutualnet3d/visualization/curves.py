@@ -1,197 +1,188 @@
-"""The accuracy-GMACs curve: every configuration of one network, and the Pareto front among them."""
+"""Accuracy against cost: every configuration of one network, and the Pareto front among them.
+
+The front is coloured by what changes from one configuration to the next: the axis that gives way as the budget falls
+(figure 18 of the paper).
+"""
+
+from __future__ import annotations
 
 import itertools
-import math
 import os
-import uuid
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mutualnet3d.errors import DataError
-from mutualnet3d.query_table import pareto_front
+from mutualnet3d.visualization.drawing import FAINT, INK, cost_and_accuracy_axes, new_figure, save_png
+from mutualnet3d.visualization.labels import Label, place_labels, spots_of
+from mutualnet3d.visualization.points import (
+    COSTS,
+    Point,
+    axes_of,
+    changed_axis,
+    chart_points,
+    front_of,
+    largest,
+    smallest,
+)
 
-SIZE_INCHES, DPI = (8.0, 5.0), 150
-COLOURS = ("#0b6e99", "#e08e0b", "#7a4fa3", "#2f8f4e", "#c2453d", "#5c6b73", "#b0579b", "#8a7a22")
+SIZE_INCHES = (8.0, 5.0)
 MARKERS = "osD^vPX<>*hp"
 DIAMETERS = (4.5, 9.5)  # of the markers in points: lowest and highest spatial resolution
-INK = "#222222"
-DIRECTIONS = ((-1, 1), (-1, 0), (0, 1), (1, -1), (0, -1), (1, 0), (1, 1), (-1, -1))  # left above is freest: tried first
-DISTANCES = (5, 12, 22, 34, 48, 64)  # of a label from its point, in points
-
-
-def _size(point: Any) -> tuple[float, int, int]:
-    of = point.configuration
-    return of.width, of.spatial, of.temporal or 0
+TEMPORAL = LinearSegmentedColormap.from_list("temporal", ["#8cc6e0", "#2f86b5", "#0d3b66"])  # few frames to many
+CHANGES = {"width": "#c2453d", "spatial": "#2f8f4e", "temporal": "#d9730d", "several": "#8a8a8a"}
+LEGEND_VALUES = 6  # of an axis that the legend lists
+NAMED = 14  # configurations of the front that are labelled at most
 
 
 class _Style:
     """Colour by temporal, marker by width, diameter by spatial: from the values that occur, each ascending."""
 
-    def __init__(self, points: Sequence[Any]):
-        widths, spatials, temporals = (sorted(set(values)) for values in zip(*map(_size, points), strict=True))
+    def __init__(self, points: Sequence[Point]):
+        sizes = zip(*(axes_of(point.configuration) for point in points), strict=True)
+        widths, spatials, temporals = (sorted(set(values)) for values in sizes)
         steps = np.linspace(*DIAMETERS, len(spatials)) if len(spatials) > 1 else [sum(DIAMETERS) / 2]
-        self.marker = {width: MARKERS[i % len(MARKERS)] for i, width in enumerate(widths)}
+        shades = np.linspace(0, 1, len(temporals)) if len(temporals) > 1 else [0.5]
+        markers = MARKERS if len(widths) <= len(MARKERS) else "o" * len(widths)  # too many to tell apart by shape
+        self.marker = dict(zip(widths, markers, strict=False))
         self.diameter = dict(zip(spatials, map(float, steps), strict=True))
-        self.colour = {temporal: COLOURS[i % len(COLOURS)] for i, temporal in enumerate(temporals)}
+        self.colour = {value: to_hex(TEMPORAL(shade)) for value, shade in zip(temporals, shades, strict=True)}
 
-    def draw(self, axes: Axes, point: Any) -> None:
-        width, spatial, temporal = _size(point)
+    def draw(self, axes: Axes, point: Point) -> None:
+        width, spatial, temporal = axes_of(point.configuration)
         look = {"color": self.colour[temporal], "marker": self.marker[width], "markersize": self.diameter[spatial]}
-        axes.plot(point.gmacs, point.accuracy, linestyle="", alpha=0.8, mec="white", mew=0.5, zorder=4, **look)
+        axes.plot(point.cost, point.accuracy, linestyle="", alpha=0.85, mec="white", mew=0.5, zorder=4, **look)
 
-    def legend(self) -> list[Line2D]:
-        """One handle per value, each axis under a heading without a mark."""
+    def legend(self, changes: set[str]) -> list[Line2D]:
+        """One handle per value, each axis under a heading (bold: without a mark), then what changes along the front."""
 
-        def entry(label: str, marker: str = "", diameter: float = 7.0, colour: str = "#777777") -> Line2D:
+        def entry(label: str, marker: str = "", diameter: float = 7.0, colour: str = FAINT) -> Line2D:
             return Line2D([], [], linestyle="", marker=marker, ms=diameter, color=colour, mew=0, label=label)
 
-        entries = [entry("width"), *(entry(f"{width}", marker) for width, marker in self.marker.items())]
-        entries += [entry("spatial"), *(entry(f"{value} px", "o", size) for value, size in self.diameter.items())]
+        if len(set(self.marker.values())) == len(self.marker):
+            entries = [entry("width"), *(entry(f"{width}", marker) for width, marker in self.marker.items())]
+        else:
+            widths = list(self.marker)
+            entries = [entry("width"), entry(f"{widths[0]} .. {widths[-1]}", "o")]
+        entries += [
+            entry("spatial"),
+            *(entry(f"{value} px", "o", size) for value, size in _some(list(self.diameter.items()), LEGEND_VALUES)),
+        ]
         if list(self.colour) != [0]:  # images have no temporal part
             entries.append(entry("temporal"))
-            entries += [entry(f"{value} frames", "o", colour=colour) for value, colour in self.colour.items()]
-        return [*entries, Line2D([], [], color=INK, linewidth=1.3, label="Pareto front")]
+            entries += [
+                entry(f"{value} frames", "o", colour=colour)
+                for value, colour in _some(list(self.colour.items()), LEGEND_VALUES)
+            ]
+        if changes:
+            entries.append(entry("Pareto front"))
+            entries += [
+                Line2D([], [], color=colour, linewidth=2.0, label=f"{kind} change{'s' * (kind != 'several')}")
+                for kind, colour in CHANGES.items()
+                if kind in changes
+            ]
+        return entries
 
 
-def _covered(spots: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> int:
-    """How many of `spots` (K, 2) lie in a box."""
-    return int(np.sum((spots[:, 0] > x0) & (spots[:, 0] < x1) & (spots[:, 1] > y0) & (spots[:, 1] < y1)))
+def draw_accuracy_cost(
+    points: Sequence[Point], *, title: str, cost: str = "gmacs", metric: str = "top-1 (%)", videos: int | None = None
+) -> Figure:
+    """The chart; see :func:`plot_accuracy_cost`. ``points`` come from ``chart_points``."""
+    figure = new_figure(*SIZE_INCHES)
+    axes = figure.add_axes((0.085, 0.11, 0.72, 0.81))
+    cost_and_accuracy_axes(axes, [p.cost for p in points], [p.accuracy for p in points])
+    style, front = _Style(points), front_of(points)
+    changes = [changed_axis(a.configuration, b.configuration) for a, b in itertools.pairwise(front)]
+    for (a, b), change in zip(itertools.pairwise(front), changes, strict=True):
+        axes.plot([a.cost, b.cost], [a.accuracy, b.accuracy], color=CHANGES[change], linewidth=2.0, zorder=3)
+    for point in sorted(points, key=lambda p: axes_of(p.configuration), reverse=True):  # small markers over large ones
+        style.draw(axes, point)
+    ends = [largest(points), smallest(points)]
+    for point in ends:
+        ring = {"marker": "o", "markersize": DIAMETERS[1] + 5, "mfc": "none", "mec": INK, "mew": 1.4}
+        axes.plot(point.cost, point.accuracy, linestyle="", zorder=5, **ring)
+    axes.set_xlabel(COSTS[cost])
+    axes.set_ylabel(metric)
+    axes.set_title(title, fontsize=11, loc="left")
+    if videos:
+        _note_error(axes, points, videos)
+    _add_legend(figure, style.legend(set(changes)))
+
+    figure.canvas.draw()  # fixes the scales, which the places of the labels depend on
+    where = np.array([(point.cost, point.accuracy) for point in points])
+    line = np.array([(point.cost, point.accuracy) for point in front])
+    named = dict.fromkeys([*ends, *_some(front, NAMED)])
+    labels = [Label(str(p.configuration), p.cost, p.accuracy, keep=p in ends) for p in named]
+    place_labels(axes, labels, spots_of(axes, where, line))
+    return figure
 
 
-def _label(axes: Axes, canvas: FigureCanvasAgg, points: Sequence[Any], bold: set[int], spots: np.ndarray) -> None:
-    """Writes each configuration beside its point, inside the axes, over no other label and over few `spots`.
-
-    Args:
-        points: in order of precedence.
-        bold: ``id`` of the points to emphasise.
-        spots: (K, 2) display coordinates of what labels should leave free.
-    """
-    pixel = canvas.figure.dpi / 72.0  # per point
-    frame = axes.get_window_extent(canvas.get_renderer())
-    taken: list[tuple[float, float, float, float]] = []
-    for point in points:
-        font = {"fontsize": 8.0, "fontweight": "bold"} if id(point) in bold else {"fontsize": 7.0}
-        probe = axes.text(0, 0, str(point.configuration), transform=None, **font)
-        extent = probe.get_window_extent(canvas.get_renderer())
-        probe.remove()
-        half_w, half_h = 0.5 * extent.width + pixel, 0.5 * extent.height + pixel
-        x, y = axes.transData.transform((point.gmacs, point.accuracy))
-        best_cost, best = math.inf, (0.0, 0.0, 0)
-        for distance in DISTANCES:
-            for dx, dy in DIRECTIONS:
-                cx, cy = x + dx * (half_w + distance * pixel), y + dy * (half_h + distance * pixel)
-                box = cx - half_w, cy - half_h, cx + half_w, cy + half_h
-                outside = box[0] < frame.x0 or box[1] < frame.y0 or box[2] > frame.x1 or box[3] > frame.y1
-                clashes = sum(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
-                cost = 1000 * outside + 100 * clashes + 3 * _covered(spots, *box) + 0.2 * distance
-                if cost < best_cost:
-                    best_cost, best = cost, (cx, cy, distance)
-        cx, cy, distance = best
-        taken.append((cx - half_w, cy - half_h, cx + half_w, cy + half_h))
-        leader = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-        axes.annotate(
-            str(point.configuration),
-            (point.gmacs, point.accuracy),
-            xytext=((cx - x) / pixel, (cy - y) / pixel),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            color=INK,
-            zorder=6,
-            arrowprops=leader if distance > DISTANCES[0] else None,
-            **font,
-        )
-
-
-def _line_spots(axes: Axes, points: Sequence[Any]) -> np.ndarray:
-    """Display coordinates every few pixels along the line through `points`, (K, 2)."""
-    corners = axes.transData.transform([(each.gmacs, each.accuracy) for each in points])
-    pieces = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)) // 6)) for a, b in itertools.pairwise(corners)]
-    return np.concatenate([corners, *pieces])
-
-
-def _save(figure: Figure, path: str | os.PathLike) -> None:
-    """PNG at ``DPI``; `path` appears, or is replaced, when it is complete."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=DPI)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def plot_accuracy_gmacs(
-    points: Sequence[Any], path: str | os.PathLike, *, title: str, metric: str = "top-1 (%)"
+def plot_accuracy_cost(
+    points: Iterable[Any],
+    path: str | os.PathLike,
+    *,
+    title: str,
+    cost: str = "gmacs",
+    metric: str = "top-1 (%)",
+    videos: int | None = None,
 ) -> None:
-    """Draws all configurations of one network and writes the picture, a PNG of 1200 x 750 pixels.
+    """Draw all configurations of one network and write the picture, a PNG of 1200 x 750 pixels.
 
     Args:
         points: objects with ``configuration`` (``width``, ``spatial``, ``temporal``, which is None for images),
-            ``gmacs`` (10^9 multiply-adds per view, above 0) and ``accuracy`` (per cent).
-        path: file to write; its folder must exist.
+            ``accuracy`` (per cent) and the cost, above 0.
+        path: file to write.
         title: above the picture.
+        cost: ``gmacs`` (10^9 multiply-adds per view) or ``latency_ms``.
         metric: what ``accuracy`` is, for the vertical axis.
+        videos: how many videos the accuracies are of; the chart then says how large their standard error is.
 
     Raises:
         DataError: there are no points, or one cannot be drawn.
     """
-    points = list(points)
-    if not points:
-        raise DataError(f"{path}: no points to draw; evaluate at least one configuration first")
-    for point in points:
-        if not (math.isfinite(point.gmacs) and point.gmacs > 0 and math.isfinite(point.accuracy)):
-            raise DataError(
-                f"{path}: {point.configuration} has {point.gmacs} GMACs and accuracy {point.accuracy}; the first"
-                " must be above 0 and both finite: evaluate it again, or leave it out"
-            )
+    figure = draw_accuracy_cost(chart_points(points, cost, path), title=title, cost=cost, metric=metric, videos=videos)
+    save_png(figure, path)
 
-    figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.08, 0.11, 0.745, 0.81))
-    axes.set_xscale("log")
-    style, front = _Style(points), pareto_front(points)
-    axes.plot([p.gmacs for p in front], [p.accuracy for p in front], color=INK, linewidth=1.3, alpha=0.8, zorder=3)
-    for point in sorted(points, key=_size, reverse=True):  # small markers over large ones
-        style.draw(axes, point)
-    ends = [max(points, key=_size), min(points, key=_size)]
-    for point in ends:
-        ring = {"marker": "o", "markersize": DIAMETERS[1] + 5, "mfc": "none", "mec": INK, "mew": 1.4}
-        axes.plot(point.gmacs, point.accuracy, linestyle="", zorder=5, **ring)
 
-    axes.margins(x=0.09, y=0.12)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(True, color="#e4e4e4", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("GMACs per view (10⁹ multiply-adds, log scale)")
-    axes.set_ylabel(metric)
-    axes.set_title(title, fontsize=11, loc="left")
-    legend = figure.legend(
-        handles=style.legend(), loc="upper left", bbox_to_anchor=(0.835, 0.93), frameon=False, fontsize=7.5
-    )
-    for text in legend.get_texts():
-        if text.get_text() in ("width", "spatial", "temporal"):
+def plot_accuracy_gmacs(
+    points: Iterable[Any], path: str | os.PathLike, *, title: str, metric: str = "top-1 (%)"
+) -> None:
+    """:func:`plot_accuracy_cost` by GMACs."""
+    plot_accuracy_cost(points, path, title=title, cost="gmacs", metric=metric)
+
+
+def plot_accuracy_latency(
+    points: Iterable[Any], path: str | os.PathLike, *, title: str, metric: str = "top-1 (%)"
+) -> None:
+    """:func:`plot_accuracy_cost` by measured latency."""
+    plot_accuracy_cost(points, path, title=title, cost="latency_ms", metric=metric)
+
+
+def _some(values: list, most: int) -> list:
+    """All of them, or ``most`` spread evenly with both ends."""
+    if len(values) <= most:
+        return values
+    return [values[round(i)] for i in np.linspace(0, len(values) - 1, most)]
+
+
+def _note_error(axes: Axes, points: Sequence[Point], videos: int) -> None:
+    """A line under the title's height that says how far chance moves an accuracy of so many videos."""
+    error = max(100 * np.sqrt(p.accuracy / 100 * (1 - p.accuracy / 100) / videos) for p in points)
+    text = f"{videos} videos: ± {error:.1f} points standard error"
+    axes.text(1.0, 1.015, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5, color=FAINT)
+
+
+def _add_legend(figure: Figure, handles: list[Line2D]) -> None:
+    size = min(7.5, 215 / len(handles))  # so that any number fits the height
+    with matplotlib.rc_context({"legend.handlelength": 1.6}):
+        legend = figure.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0.815, 0.93), frameon=False, fontsize=size
+        )
+    for text, handle in zip(legend.get_texts(), handles, strict=True):
+        if handle.get_marker() in ("", "None") and handle.get_linestyle() == "None":
             text.set_fontweight("bold")
-
-    canvas.draw()  # fixes the scales, which the places of the labels depend on
-    spots = axes.transData.transform([(point.gmacs, point.accuracy) for point in points])
-    named = {id(point): point for point in (*ends, *front)}
-    _label(
-        axes,
-        canvas,
-        list(named.values()),
-        bold=set(map(id, ends)),
-        spots=np.concatenate([spots, _line_spots(axes, front)]),
-    )
-    _save(figure, path)

@@ -1,0 +1,34 @@
+"""The command line of ``tools/report_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.visualization import write_report
+from mutualnet3d.visualization.report import REPORT_FILE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a run's report. Exit status: 0 done, 1 an error that the message explains, 2 usage, 130 Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Write what a run left in its OUTPUT_DIR as one HTML file.")
+    parser.add_argument("output_dir", metavar="OUTPUT_DIR", help="of a run of tools/run_net.py")
+    parser.add_argument("--output", metavar="FILE", help=f"file to write (default: OUTPUT_DIR/{REPORT_FILE})")
+    parser.add_argument(
+        "--compare",
+        metavar="OTHER_OUTPUT_DIR",
+        nargs="+",
+        default=[],
+        help="runs whose Pareto fronts are drawn beside this one's",
+    )
+    arguments = parser.parse_args(argv)
+
+    def body() -> None:
+        setup_logging()
+        path = write_report(arguments.output_dir, arguments.output, arguments.compare)
+        logging.getLogger("mutualnet3d").info("written %s (%.1f MB)", path, path.stat().st_size / 1e6)
+
+    return guarded(body)

@@ -1,0 +1,202 @@
+"""What a run left in its OUTPUT_DIR, read back for the report; what is absent or damaged is said in words."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mutualnet3d.config import load_config
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.unreadable import FILE_NAME as UNREADABLE_FILE
+from mutualnet3d.errors import DataError, MutualNetError
+from mutualnet3d.files import sha256
+from mutualnet3d.query_table import QueryTable
+from mutualnet3d.visualization.class_names import read_class_names
+from mutualnet3d.visualization.training_log import TrainingLog, read_training_log
+
+CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE = (
+    "config.yaml",
+    "log.jsonl",
+    "model.pyth",
+    "test_results.json",
+    "test_scores.npz",
+    "query_table.json",
+)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What every configuration took every test video for.
+
+    Attributes:
+        configurations: (C).
+        predictions: int64 (C, N), the class with the highest score, of equals the lowest.
+        scores: float32 (C, N), that score: a mean over the views where they were summed, so a probability.
+        labels: int64 (N).
+        paths: (N).
+        classes: how many there are.
+    """
+
+    __test__ = False  # pytest: this is no test
+
+    configurations: tuple[Configuration, ...]
+    predictions: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    paths: tuple[str, ...]
+    classes: int
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The parts of a run that could be read; the others are None or empty and ``notes`` says why.
+
+    Attributes:
+        missing: (path, reason) of the test videos that could not be read; None where that is not known.
+        unreadable: (path, reason) of the training videos that could not be read.
+        class_names: name of each class, where the data has a file of them.
+        notes: what is absent, damaged or contradictory, a sentence each.
+    """
+
+    folder: Path
+    cfg: Any = None
+    config_text: str | None = None
+    table: QueryTable | None = None
+    scores: TestScores | None = None
+    log: TrainingLog | None = None
+    missing: tuple[tuple[str, str], ...] | None = None
+    unreadable: tuple[tuple[str, str], ...] = ()
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Results:
+    missing: tuple[tuple[str, str], ...]
+    views: int
+
+
+def read_run(folder: str | os.PathLike) -> RunFolder:
+    """Read an OUTPUT_DIR.
+
+    Raises:
+        DataError: it is no folder, or it holds neither a query table nor test scores nor a training log.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; give the OUTPUT_DIR of a run")
+    notes: list[str] = []
+
+    def part(name: str, read: Callable[[Path], Value], otherwise: str) -> Value | None:
+        if not (folder / name).exists():
+            notes.append(f"No {name}: {otherwise}")
+            return None
+        try:
+            return read(folder / name)
+        except (MutualNetError, OSError, ValueError, KeyError, TypeError) as error:
+            notes.append(f"{name} cannot be read ({type(error).__name__}: {error}): {otherwise}")
+            return None
+
+    text = part(CONFIG_FILE, lambda path: path.read_text(encoding="utf-8"), "how the run was configured is not known.")
+    cfg = None if text is None else part(CONFIG_FILE, load_config, "its text is shown as it is.")
+    table = part(
+        TABLE_FILE if cfg is None else cfg.QUERY_TABLE.FILE,
+        QueryTable.load,
+        "costs of the configurations are not known.",
+    )
+    results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.")
+    views = 1 if results is None or (cfg and cfg.DATA.ENSEMBLE_METHOD == "max") else results.views
+    scores = part(SCORES_FILE, lambda path: _read_scores(path, views), "classes and videos are not shown.")
+    log = part(LOG_FILE, read_training_log, "the network was evaluated here, not trained.")
+    if log and log.damaged:
+        notes.append(f"{log.damaged} lines of {LOG_FILE} are damaged and left out.")
+    if table is scores is log is None:
+        raise DataError(f"{folder}: is not the OUTPUT_DIR of a run: {' '.join(notes)}")
+    notes += _check_model(folder, table)
+    names, note = read_class_names(cfg, scores and scores.classes)
+    return RunFolder(
+        folder=folder,
+        cfg=cfg,
+        config_text=text,
+        table=table,
+        scores=scores,
+        log=log,
+        missing=None if results is None else results.missing,
+        unreadable=_read_unreadable(folder / UNREADABLE_FILE),
+        class_names=names,
+        notes=(*notes, *([note] if note and scores else [])),
+    )
+
+
+def read_table(folder: str | os.PathLike) -> QueryTable:
+    """The query table of an OUTPUT_DIR, under the name that its config gives it.
+
+    Raises:
+        QueryTableError: it is missing or malformed.
+        ConfigError: the config is malformed.
+    """
+    config = Path(folder) / CONFIG_FILE
+    return QueryTable.load(Path(folder) / (load_config(config).QUERY_TABLE.FILE if config.exists() else TABLE_FILE))
+
+
+def _read_results(path: Path) -> _Results:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    missing = tuple((str(item["path"]), str(item["reason"])) for item in values["missing"])
+    return _Results(missing, int(np.prod(values["views"])))
+
+
+def _read_scores(path: Path, views: int) -> TestScores:
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            names, scores, labels, paths = (file[name] for name in ("configurations", "scores", "labels", "paths"))
+    except Exception as error:  # a damaged archive fails in many ways: EOFError, BadZipFile, zlib.error, KeyError, ...
+        raise DataError(f"damaged, or not of a run: {error}") from error
+    configurations = tuple(Configuration.parse(text) for text in names.tolist())
+    if labels.ndim != 1:
+        raise DataError("videos with several labels each have no single prediction")
+    if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
+        raise DataError(f"scores {scores.shape} do not fit {len(configurations)} configurations, {len(labels)} labels")
+    if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
+        raise DataError(f"scores {scores.shape} do not fit the labels, or there are none")
+    predictions = scores.argmax(2)
+    best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0] / views
+    if not np.isfinite(best).all():
+        raise DataError("scores are not finite")
+    return TestScores(
+        configurations,
+        predictions,
+        best.astype(np.float32),
+        labels.astype(np.int64),
+        tuple(map(str, paths)),
+        scores.shape[2],
+    )
+
+
+def _read_unreadable(path: Path) -> tuple[tuple[str, str], ...]:
+    """Of the training videos: the run writes the file only where there are some; a cut-off last line does not count."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            value = json.loads(line)
+            found.append((str(value["path"]), str(value["reason"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return tuple(found)
+
+
+def _check_model(folder: Path, table: QueryTable | None) -> list[str]:
+    """What is wrong with the model file."""
+    path = folder / MODEL_FILE
+    if not path.exists():
+        return [f"No {MODEL_FILE}: the network itself is not in this folder."]
+    stored = None if table is None else table.provenance.get("model_sha256")
+    if stored is not None and sha256(path) != stored:
+        return [f"{MODEL_FILE} is not the network of the query table: its SHA-256 differs."]
+    return []
