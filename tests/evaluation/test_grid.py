@@ -7,7 +7,7 @@ from torch import nn
 
 import mutualnet3d as mn
 from mutualnet3d import data
-from mutualnet3d.data import TestVideos, VideoEntry, build_entries, kinetics
+from mutualnet3d.data import TestVideos, VideoEntry, build_entries, kinetics_list
 from mutualnet3d.errors import ConfigError, ConfigurationError, DataError, NotCalibratedError
 from mutualnet3d.evaluation.grid import evaluate_grid
 
@@ -138,13 +138,13 @@ def test_nothing_but_unreadable_videos(model, cfg):
 @pytest.fixture
 def opened(monkeypatch):
     """Paths of the videos that were opened, in order."""
-    paths, original = [], kinetics.open_video
+    paths, original = [], kinetics_list.open_video
 
     def counting(path, *args):
         paths.append(path)
         return original(path, *args)
 
-    monkeypatch.setattr(kinetics, "open_video", counting)
+    monkeypatch.setattr(kinetics_list, "open_video", counting)
     return paths
 
 
