@@ -1,4 +1,4 @@
-"""PySlowFast's frame lists: a line ``original_vido_id video_id frame_id path labels`` for every frame of every video."""
+"""PySlowFast's frame lists: ``original_vido_id video_id frame_id path labels`` for every frame of every video."""
 
 import os
 from array import array
@@ -172,12 +172,11 @@ def _parse_labels(text: bytes, num_classes: int, where: str) -> tuple[int, ...]:
         ids = tuple(int(word) for word in words.split(",")) if words else ()
     except ValueError:
         raise DataError(
-            f"{where}: the labels are {words!r}; write integers with commas and no blanks, such as \"3,17\", or \"\""
+            f'{where}: the labels are {words!r}; write integers with commas and no blanks, such as "3,17", or ""'
         ) from None
     wrong = [label for label in ids if not 0 <= label < num_classes]
     if wrong:
         raise DataError(
-            f"{where}: the label is {wrong[0]}; with MODEL.NUM_CLASSES {num_classes} it must be in "
-            f"0..{num_classes - 1}"
+            f"{where}: the label is {wrong[0]}; with MODEL.NUM_CLASSES {num_classes} it must be in 0..{num_classes - 1}"
         )
     return ids

@@ -67,6 +67,23 @@ def view_clips(num_frames: int, fps: float, spec: ClipSpec, num_views: int) -> n
     return np.stack([_clip_from(start, num_frames, fps, spec) for start in starts])
 
 
+def key_frame_number(second: float, fps: float) -> int:
+    """The frame that is shown ``second`` seconds after the first one."""
+    return round(second * fps)
+
+
+def clip_around(center: int, num_frames: int, fps: float, spec: ClipSpec) -> np.ndarray:
+    """Frame numbers, int64 (T,), of the clip of a key frame: PySlowFast's rule for AVA.
+
+    ``center - half + i * rate`` with half = T * rate // 2, clamped to the video. Distances are counted in frames of
+    ``spec.target_fps``, that of the videos in AVA's lists, and rounded to source frames.
+    """
+    half = spec.num_frames * spec.sampling_rate // 2
+    offsets = np.arange(spec.num_frames) * spec.sampling_rate - half
+    positions = center + np.round(offsets * (fps / spec.target_fps))
+    return np.clip(positions, 0, num_frames - 1).astype(np.int64)
+
+
 def _view_start(view: int, num_views: int, slack: float, spec: ClipSpec) -> float:
     if num_views == 1 and (spec.offset_sampling or spec.source_frames):
         return slack // 2
