@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,22 @@ _logger = logging.getLogger(__name__)
 _VAL_SECONDS = 4  # validation between epochs sees every fourth second
 
 
-def annotation_path(cfg, name: str) -> str:
-    """The file ``name`` of AVA.ANNOTATION_DIR."""
+class EvaluationFiles(NamedTuple):
+    """Paths of what the mAP of the test list needs; ``exclusions`` is None where AVA.EXCLUSION_FILE is empty."""
+
+    ground_truth: str
+    label_map: str
+    exclusions: str | None
+
+
+def evaluation_files(cfg) -> EvaluationFiles:
+    """AVA.GROUNDTRUTH_FILE, LABEL_MAP_FILE and EXCLUSION_FILE in AVA.ANNOTATION_DIR."""
+    ava = cfg.AVA
+    exclusions = _annotation(cfg, ava.EXCLUSION_FILE) if ava.EXCLUSION_FILE else None
+    return EvaluationFiles(_annotation(cfg, ava.GROUNDTRUTH_FILE), _annotation(cfg, ava.LABEL_MAP_FILE), exclusions)
+
+
+def _annotation(cfg, name: str) -> str:
     return os.path.join(cfg.AVA.ANNOTATION_DIR, name)
 
 
@@ -41,9 +56,9 @@ def read_key_frames(cfg, split: str) -> KeyFrameTable:
             frame lists, a key frame outside its video; or no box is left.
     """
     training, threshold = split == "train", cfg.AVA.DETECTION_SCORE_THRESH
-    truths = [annotation_path(cfg, name) for name in cfg.AVA.TRAIN_GT_BOX_LISTS] if training else []
+    truths = [_annotation(cfg, name) for name in cfg.AVA.TRAIN_GT_BOX_LISTS] if training else []
     predicted = cfg.AVA.TRAIN_PREDICT_BOX_LISTS if training else cfg.AVA.TEST_PREDICT_BOX_LISTS
-    predicted = [annotation_path(cfg, name) for name in predicted]
+    predicted = [_annotation(cfg, name) for name in predicted]
     files = [_BoxFile.all_of(path, read_ground_truth(path)) for path in truths]
     files += [_read_predicted(path, threshold) for path in predicted if path not in truths]
     if training:
@@ -111,7 +126,8 @@ def _read_predicted(path: str, threshold: float) -> _BoxFile:
 
 def _left_out(cfg, split: str, frames: tuple[KeyFrame, ...]) -> Iterable[bool]:
     """Of each key frame whether the evaluation skips it."""
-    excluded = read_exclusions(annotation_path(cfg, cfg.AVA.EXCLUSION_FILE)) if cfg.AVA.EXCLUSION_FILE else frozenset()
+    path = evaluation_files(cfg).exclusions
+    excluded = read_exclusions(path) if path else frozenset()
     step = _VAL_SECONDS if split == "val" and not cfg.AVA.FULL_TEST_ON_VAL else 1
     return (frame in excluded or frame.second % step != 0 for frame in frames)
 

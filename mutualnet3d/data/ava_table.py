@@ -58,6 +58,7 @@ class KeyFrameTable(Sequence):
         return len(self.second)
 
     def __getitem__(self, index: int) -> KeyFrameEntry:
+        index = range(len(self))[index]
         start, stop = (int(at) for at in self.first_box[[index, index + 1]])
         low, high = np.searchsorted(self.label_boxes, [start, stop])
         labels = np.zeros((stop - start, self.num_classes), np.float32)

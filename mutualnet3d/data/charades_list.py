@@ -66,7 +66,7 @@ def read_segments(path: str | os.PathLike, prefix: str, num_classes: int) -> lis
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
     except csv.Error as error:
-        raise DataError(f"{path}:{rows.line_num}: is not csv: {error}") from error
+        raise DataError(f"{path}:{rows.reader.line_num}: is not csv: {error}") from error
     if not videos:
         raise DataError(f"{path}: the list holds no video")
     return list(videos.values())
