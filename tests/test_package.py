@@ -47,12 +47,12 @@ def part(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that a file imports, inside functions too; not what only type checkers see."""
+    """Modules that a file imports, inside functions too; not what only type checkers or ``python -m`` see."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     hidden = {
         child
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
         for child in ast.walk(node)
     }
     found = set()

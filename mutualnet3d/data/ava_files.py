@@ -7,14 +7,15 @@ official evaluation keeps them.
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import math
 import os
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def read_ground_truth(path: str | os.PathLike) -> AvaBoxes:
 
     Raises:
         DataError: naming file and line: a column too many or missing, no number, a box that leaves [0, 1] or whose
-            corners are swapped, a negative or fractional second, an action below 1. Or the file cannot be read.
+            corners are swapped, a negative or fractional second, an action below 1; or the file cannot be read.
     """
     rows = _Rows()
     for where, row in _csv_rows(path):
@@ -124,11 +125,13 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
     Other fields of a block, such as ``label_type``, and comments are skipped.
 
     Raises:
-        DataError: naming file and line: no such text, a block without name or id, an id below 1, an id or a name twice.
-            Or the file holds no block, or cannot be read.
+        DataError: naming file and line: no such text, a block without name or id, an id below 1, an id or a name twice;
+            or the file holds no block, or cannot be read.
     """
     labels: dict[int, str] = {}
-    for where, fields in blocks(_read_text(path), path):
+    with _open(path) as file:
+        text = file.read()
+    for where, fields in blocks(text, path):
         number = fields.get("id", fields.get("label_id"))
         name = fields.get("name")
         if number is None or name is None or name[:1] not in ("'", '"'):
@@ -149,7 +152,8 @@ class _Rows:
     def __init__(self) -> None:
         self._frames: dict[KeyFrame, int] = {}
         self._written: dict[tuple[str, str], int] = {}  # key frames as the file writes them, each parsed once
-        self._columns: tuple[list, ...] = ([], [], [], [], [])
+        self._boxes, self._scores = array("d"), array("d")
+        self._frame, self._actions, self._persons = array("q"), array("q"), array("q")
 
     def frame(self, row: list[str], where: str) -> int:
         written = (row[0], row[1])
@@ -160,44 +164,46 @@ class _Rows:
             self._written[written] = self._frames.setdefault(key, len(self._frames))
         return self._written[written]
 
-    def add(self, *values) -> None:
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
+    def add(self, frame: int, box: list[float], action: int, score: float, person: int) -> None:
+        self._frame.append(frame)
+        self._boxes.extend(box)
+        self._actions.append(action)
+        self._scores.append(score)
+        self._persons.append(person)
 
     def finish(self) -> AvaBoxes:
-        frame, boxes, actions, scores, persons = self._columns
         return AvaBoxes(
             tuple(self._frames),
-            np.array(frame, np.int64),
-            np.array(boxes, np.float64).reshape(-1, 4),
-            np.array(actions, np.int64),
-            np.array(scores, np.float64),
-            np.array(persons, np.int64),
+            np.array(self._frame),
+            np.array(self._boxes).reshape(-1, 4),
+            np.array(self._actions),
+            np.array(self._scores),
+            np.array(self._persons),
         )
 
 
-def _read_text(path: str | os.PathLike) -> str:
+@contextlib.contextmanager
+def _open(path: str | os.PathLike) -> Iterator[TextIO]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
+            yield file
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from error
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason}); save it as UTF-8") from error
 
 
 def _csv_rows(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     """("file:line", columns without blanks around them) of every row that is not blank."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        for row in reader:
-            row = [column.strip() for column in row]
-            if row not in ([], [""]):
-                yield f"{path}:{reader.line_num}", row
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: is not csv: {error}") from error
+    with _open(path) as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            for row in reader:
+                row = [column.strip() for column in row]
+                if row not in ([], [""]):
+                    yield f"{path}:{reader.line_num}", row
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: is not csv: {error}") from error
 
 
 def _number(text: str, what: str, where: str) -> float:
@@ -211,15 +217,19 @@ def _number(text: str, what: str, where: str) -> float:
 
 
 def _whole(text: str, what: str, where: str, least: int) -> int:
-    value = _number(text, what, where)
-    if value != int(value) or value < least:
-        raise DataError(f"{where}: {what} {text!r} is not a whole number of at least {least}")
+    value = int(text) if text.isdecimal() else _number(text, what, where)
+    if value != int(value) or not least <= value < 2**31:
+        raise DataError(f"{where}: {what} {text!r} is not a whole number of at least {least} and below 2^31")
     return int(value)
 
 
 def _box(columns: list[str], where: str, low: float, high: float) -> list[float]:
-    box = [_number(text, "coordinate", where) for text in columns]
-    if not all(low <= value <= high for value in box):
+    try:
+        box = [float(text) for text in columns]
+    except ValueError:
+        box = [_number(text, "coordinate", where) for text in columns]  # raises
+    x1, y1, x2, y2 = box
+    if not (low <= x1 <= high and low <= y1 <= high and low <= x2 <= high and low <= y2 <= high):
         raise DataError(
             f"{where}: the box {','.join(columns)} leaves {low:g}..{high:g}; coordinates are fractions of the "
             "frame, so divide pixels by its width and height"

@@ -7,9 +7,9 @@ envelope, over all points; mAP the mean over the classes that have ground truth.
 excluded key frames, count in neither file.
 
 Equal scores keep the order of the file while boxes are claimed, and the later one ranks first in the AP. The official
-result depends there on the processor (numpy's unstable sort) and on the layout of a heap. PySlowFast's copy has no limit
-of 50 and lets the detections of a key frame claim boxes in the order of its rows: ``limit=None`` gives its figure where
-no two detections of a class compete for a box, or the rows come by falling score.
+result depends there on the processor (numpy's unstable sort) and on the layout of a heap. PySlowFast's copy has no
+limit, and lets the detections of a key frame claim boxes in the order of its rows: ``limit=None`` gives its figure
+where no two detections of a class compete for a box, or the rows come by falling score.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _by_key_frame_and_score(rows: np.ndarray, frame: np.ndarray, scores: np.ndar
 
 
 def _match(groups: np.ndarray, boxes: np.ndarray, truth_groups: np.ndarray, truth_boxes: np.ndarray) -> np.ndarray:
-    """bool (D,), which detections claim a box; a group is a key frame and class, and the first claim of a box counts."""
+    """bool (D,), which detections claim a box; a group is a key frame and class, of which one claims a box."""
     order = np.argsort(truth_groups, kind="stable")
     start = np.searchsorted(truth_groups[order], groups)
     counts = np.searchsorted(truth_groups[order], groups, side="right") - start

@@ -74,8 +74,7 @@ def _check(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, to
     scores, labels = scores.detach().cpu().double(), labels.detach().cpu()
     if scores.ndim != 2 or scores.shape != labels.shape:
         raise DataError(
-            f"scores are {tuple(scores.shape)} and labels {tuple(labels.shape)}; both must be (videos, classes), with 1 "
-            "where a video has a label and 0 elsewhere"
+            f"scores are {tuple(scores.shape)} and labels {tuple(labels.shape)}; both must be (videos, classes)"
         )
     wrong = labels[(labels != 0) & (labels != 1)]
     if len(wrong):
@@ -87,12 +86,12 @@ def _check(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, to
 
 def _accuracy(scores: torch.Tensor, labels: torch.Tensor, missing: int, group_ties: bool) -> MultiLabelAccuracy:
     videos = len(scores)
-    ranked, order = scores.sort(0, descending=True, stable=True)
+    ranked, order = scores.sort(dim=0, descending=True, stable=True)
     hits = labels.gather(0, order)
     precision = hits.cumsum(0) / torch.arange(1, videos + 1, dtype=torch.float64)[:, None]
     if group_ties:
         precision = precision.gather(0, _ends_of_ties(ranked))
-    positives = labels.sum(0)
+    positives = labels.sum(0).double()
     per_class = 100.0 * (precision * hits).sum(0) / positives  # nan where there is no positive
     weights = positives / positives.sum()
     return MultiLabelAccuracy(
