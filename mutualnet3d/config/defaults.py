@@ -47,7 +47,7 @@ CHARADES:                # TRAIN.DATASET charades
 AVA:                     # beside PySlowFast's keys; TRAIN.DATASET ava
   VIDEO_DIR: ""          # folder of <video>.mp4 (.mkv, .webm, .avi) in place of FRAME_DIR and FRAME_LIST_DIR
   START_SECOND: 900      # what the lists call the first frame of every video: AVA's are cut to 15..30 minutes
-  FPS: 30                # frames per second that the pictures of FRAME_LIST_DIR were taken at
+  FPS: 30.0              # frames per second that the pictures of FRAME_LIST_DIR were taken at
 
 SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
   NUM_TRAIN: 60          # videos per class

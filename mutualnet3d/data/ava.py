@@ -70,7 +70,8 @@ class DetectionClips(Dataset):
 
 
 class KeyFrames(Dataset):
-    """Key frames to test on, in the order of the table: by video, then by time. Frames are scaled and not cropped.
+    """Key frames to test on, in the order of the table: by video, then by time. Frames are scaled and not cropped, for
+    validation between epochs neither, where PySlowFast cuts out the centre.
 
     The key frames of an unreadable video are items with ``error`` and no clip.
     """

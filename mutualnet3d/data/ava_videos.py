@@ -64,7 +64,7 @@ class MovieFiles:
 
     folder: Path
     backend: str
-    indexes: dict[str, FrameIndex] = field(default_factory=dict, repr=False)
+    indexes: dict[str, FrameIndex | None] = field(default_factory=dict, repr=False)
     videos: None = None
 
     def path(self, video: str) -> str:

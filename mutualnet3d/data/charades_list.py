@@ -6,11 +6,11 @@ import os
 import re
 from pathlib import Path
 
+from mutualnet3d.config.validate import CHARADES_LISTS
 from mutualnet3d.data.charades import ListedVideo, SegmentedVideo
 from mutualnet3d.data.frame_list import read_frame_lists
 from mutualnet3d.errors import ConfigError, DataError
 
-LISTS = ("frames", "segments")
 _ACTION = re.compile(r"c(\d+) +(\S+) +(\S+)")
 
 
@@ -20,7 +20,8 @@ def read_charades(cfg, split: str) -> list[ListedVideo] | list[SegmentedVideo]:
     CHARADES.LISTS frames: PySlowFast's ``train.csv`` or ``val.csv`` in DATA.PATH_TO_DATA_DIR; the frames are pictures
     relative to DATA.PATH_PREFIX. CHARADES.LISTS segments: CHARADES.TRAIN_FILE or TEST_FILE, csv files with the
     columns ``id`` and ``actions`` (``c092 11.90 21.20;c147 0.00 12.60``: class, first and last second); the videos are
-    ``<id>.mp4`` in DATA.PATH_PREFIX.
+    ``<id>.mp4`` in DATA.PATH_PREFIX. With either, DATA.SAMPLING_RATE counts the frames that
+    are there: PySlowFast's lists name 24 a second, videos have their own rate.
 
     Raises:
         ConfigError: no such kind of list.
@@ -28,14 +29,14 @@ def read_charades(cfg, split: str) -> list[ListedVideo] | list[SegmentedVideo]:
     """
     folder, kind, training = Path(cfg.DATA.PATH_TO_DATA_DIR), cfg.CHARADES.LISTS, split == "train"
     num_classes = cfg.MODEL.NUM_CLASSES
+    if kind not in CHARADES_LISTS:
+        raise ConfigError(f"CHARADES.LISTS is {kind!r}; it must be one of {', '.join(CHARADES_LISTS)}")
     if kind == "frames":
         path = folder / ("train.csv" if training else "val.csv")
         frames = read_frame_lists([path], cfg.DATA.PATH_PREFIX, num_classes)
         return [ListedVideo(frames, video, num_classes) for video in range(len(frames.videos))]
-    if kind == "segments":
-        path = folder / (cfg.CHARADES.TRAIN_FILE if training else cfg.CHARADES.TEST_FILE)
-        return read_segments(path, cfg.DATA.PATH_PREFIX, num_classes)
-    raise ConfigError(f"CHARADES.LISTS is {kind!r}; it must be one of {', '.join(LISTS)}")
+    path = folder / (cfg.CHARADES.TRAIN_FILE if training else cfg.CHARADES.TEST_FILE)
+    return read_segments(path, cfg.DATA.PATH_PREFIX, num_classes)
 
 
 def read_segments(path: str | os.PathLike, prefix: str, num_classes: int) -> list[SegmentedVideo]:

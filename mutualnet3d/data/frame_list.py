@@ -88,10 +88,14 @@ class _Reader:
         self.known_labels: dict[bytes, tuple[int, ...]] = {b'""': ()}
 
     def read(self, path: str) -> None:
+        start = len(self.text)
         try:
             with open(path, "rb") as file:
                 self._read_header(file.readline().removeprefix(b"\xef\xbb\xbf"), path)
                 self._read_lines(file, path)
+                (self.text[start:] + b"".join(self.names)).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{_line_outside_utf8(path)}: is not UTF-8 text; save the list as UTF-8") from error
         except OSError as error:
             raise DataError(
                 f"{path}: cannot be read: {error.strerror}; PySlowFast's frame list is expected there, with the "
@@ -141,11 +145,7 @@ class _Reader:
             self.label_ids.append(label)
 
     def result(self, prefix: str) -> FrameList:
-        try:
-            videos = tuple(name.decode() for name in self.names)
-            self.text.decode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"a name or path in the frame lists is not UTF-8: {error.reason}") from error
+        videos = tuple(name.decode() for name in self.names)
         codes, ends = np.array(self.codes, np.int64), np.array(self.ends, np.int64)
         order = np.argsort(codes, kind="stable")  # the lines of a video need not stand together
         place = np.empty_like(order)
@@ -163,6 +163,16 @@ class _Reader:
             label_frames=label_frames[by_frame],
             label_ids=np.array(self.label_ids, np.int32)[by_frame],
         )
+
+
+def _line_outside_utf8(path: str) -> int:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def _parse_labels(text: bytes, num_classes: int, where: str) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ def test_what_is_no_frame_list(tmp_path):
     with pytest.raises(DataError, match=r"kinetics\.csv:1: the header .* is expected, not 'a\.mp4 1'"):
         read_frame_lists([tmp_path / "kinetics.csv"])
     (tmp_path / "latin.csv").write_bytes(b'original_vido_id video_id frame_id path labels\n\xff 0 0 a.jpg ""\n')
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(DataError, match=r"latin\.csv:2: is not UTF-8"):
         read_frame_lists([tmp_path / "latin.csv"])
     with pytest.raises(DataError, match="an empty list of files: holds no frame"):
         read_frame_lists([])
