@@ -217,7 +217,7 @@ def _number(text: str, what: str, where: str) -> float:
 
 
 def _whole(text: str, what: str, where: str, least: int) -> int:
-    value = int(text) if text.isdecimal() else _number(text, what, where)
+    value = int(text) if text.isdecimal() and len(text) < 20 else _number(text, what, where)
     if value != int(value) or not least <= value < 2**31:
         raise DataError(f"{where}: {what} {text!r} is not a whole number of at least {least} and below 2^31")
     return int(value)
