@@ -93,6 +93,7 @@ class _Reader:
             with open(path, "rb") as file:
                 self._read_header(file.readline().removeprefix(b"\xef\xbb\xbf"), path)
                 self._read_lines(file, path)
+            if not (self.text.isascii() and all(map(bytes.isascii, self.names))):
                 (self.text[start:] + b"".join(self.names)).decode()
         except UnicodeDecodeError as error:
             raise DataError(f"{path}:{_line_outside_utf8(path)}: is not UTF-8 text; save the list as UTF-8") from error
