@@ -9,12 +9,15 @@ configurations inside: each clip is decoded and moved to the device once, and wh
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
 
+import mutualnet3d
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.layers import (
     PopulationStatistics,
     SlimmableBatchNorm2d,
@@ -29,16 +32,24 @@ def calibrate(
     model: nn.Module,
     batches: Iterable,
     configurations: Sequence[Configuration],
+    *,
+    source: dict | None = None,
+    processes: Processes = ALONE,
 ) -> None:
     """Store the statistics of ``configurations`` in ``model``, computed over ``batches``.
 
     Weights, the statistics of other configurations and, unless full is asked for, the running statistics stay
     bit-identical. Dropout is off. The full configuration's statistics replace the running ones (precise BN).
+    ``model.statistics_provenance[configuration]`` then says where they come from: ``source``, and the numbers of
+    batches and clips, the date and the version of this package.
 
     Args:
         model: an adaptive network (``mutualnet3d.models.AdaptiveNetwork``, or what has its methods).
         batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
         configurations: members of the space.
+        source: plain values that describe the batches: the list, the seed.
+        processes: each of several processes passes its own share of the batches, possibly none; the samples of all are
+            pooled exactly, and every process stores the same statistics.
 
     Raises:
         ConfigurationError: a configuration is outside the space.
@@ -53,42 +64,78 @@ def calibrate(
     collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
     common = [PopulationStatistics() for _ in norms]
     device = next(model.parameters()).device
-    count = 0
+    sizes: list[int] = []
     with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
         for batch in batches:
-            count += 1
             if not isinstance(batch, torch.Tensor):
                 raise TypeError(
                     f"batches must be clips (N, C, T, H, W), got a {type(batch).__name__}; of (clip, label) pairs pass "
                     "(clip for clip, _ in loader)"
                 )
+            sizes.append(len(batch))
             clip = batch.to(device, non_blocking=True)
             with _observing(norms, common):
                 shared = model.shared_features(clip)
             for configuration in configurations:
                 with _observing(norms, collected[configuration]):
                     model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)
-    if not count:
+    sizes = [size for part in processes.all_gather(sizes) for size in part]
+    if not sizes:
         raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
+    common = _pooled(common, processes)
     for configuration in configurations:
-        activation = activation_of(configuration, model.space.full)
-        for norm, own, shared in zip(norms, collected[configuration], common, strict=True):
-            seen = own if own.count else shared
-            if not (torch.isfinite(seen.mean).all() and torch.isfinite(seen.var).all()):
-                raise ValueError(
-                    f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf"
-                )
-            norm.store_statistics(activation, seen.mean, seen.var)
+        _store(model, norms, configuration, _pooled(collected[configuration], processes), common)
+    entry = (source or {}) | {
+        "batches": len(sizes),
+        "clips": sum(sizes),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "mutualnet3d": mutualnet3d.__version__,
+    }
+    known = getattr(model, "statistics_provenance", {})
+    model.statistics_provenance = known | {c: dict(entry) for c in configurations}
 
 
-def discard_statistics(model: nn.Module) -> None:
-    """Forget the statistics of all configurations but full: they belong to weights that are about to change."""
+def discard_statistics(model: nn.Module, configurations: Iterable[Configuration] | None = None) -> None:
+    """Forget the statistics of ``configurations``, and where they come from.
+
+    By default of all: those but full's, whose running statistics stay, belong to weights that are about to change.
+    """
+    provenance = getattr(model, "statistics_provenance", {})
+    gone = None if configurations is None else set(configurations)
     for norm in _norms(model):
-        norm.statistics = {}
+        norm.statistics = {} if gone is None else {c: s for c, s in norm.statistics.items() if c not in gone}
+    model.statistics_provenance = {} if gone is None else {c: p for c, p in provenance.items() if c not in gone}
 
 
 def _norms(model: nn.Module) -> list[nn.Module]:
     return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
+
+
+def _pooled(own: list[PopulationStatistics], processes: Processes) -> list[PopulationStatistics]:
+    """The statistics of every layer over the samples of all processes."""
+    if processes.world_size == 1:
+        return own
+    parts = processes.all_gather([each.cpu() for each in own])
+    pooled = [PopulationStatistics() for _ in own]
+    for part in parts:
+        for total, each in zip(pooled, part, strict=True):
+            total.merge(each)
+    return pooled
+
+
+def _store(
+    model: nn.Module,
+    norms: list[nn.Module],
+    configuration: Configuration,
+    collected: list[PopulationStatistics],
+    common: list[PopulationStatistics],
+) -> None:
+    activation = activation_of(configuration, model.space.full)
+    for norm, own, shared in zip(norms, collected, common, strict=True):
+        seen = own if own.count else shared
+        if not (torch.isfinite(seen.mean).all() and torch.isfinite(seen.var).all()):
+            raise ValueError(f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf")
+        norm.store_statistics(activation, seen.mean, seen.var)
 
 
 @contextlib.contextmanager

@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 
 
-def setup_logging(output_dir: str | Path | None = None) -> None:
-    """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay."""
+def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> None:
+    """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay.
+
+    Of several processes only the ``first`` says what happens; the others say their errors.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
-    if output_dir is not None:
+    if output_dir is not None and first:
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(Path(output_dir) / "stdout.log", encoding="utf-8"))
     logger = logging.getLogger("mutualnet3d")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if first else logging.ERROR)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()

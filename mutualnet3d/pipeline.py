@@ -2,80 +2,90 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 from pathlib import Path
 
-import numpy as np
-import simplejson
 import torch
 
-import mutualnet3d
-from mutualnet3d.calibration import calibrate
+from mutualnet3d.calibration import discard_statistics
 from mutualnet3d.config.supported import check_supported
-from mutualnet3d.configuration import Configuration, ConfigurationSpace
-from mutualnet3d.counting import complexity
-from mutualnet3d.data import TestVideos, VideoEntry, build_entries, video_loader
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data import VideoEntry, build_entries
+from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
-from mutualnet3d.evaluation.grid import GridResult, evaluate_grid
-from mutualnet3d.files import atomic_write, sha256, write_text
+from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
+from mutualnet3d.files import write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
 from mutualnet3d.models.weights import load_weights
-from mutualnet3d.query_table import Entry, QueryTable
+from mutualnet3d.query_table import QueryTable
+from mutualnet3d.testing import run_test, search, tabulate
 from mutualnet3d.training.checkpoint import newest_readable
 from mutualnet3d.training.device import choose_device
-from mutualnet3d.training.loop import Lists, train, training_batches
-from mutualnet3d.visualization import plot_accuracy_gmacs
+from mutualnet3d.training.loop import Lists, train
+from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
 
 _logger = logging.getLogger(__name__)
 
-MODEL_FILE, RESULTS_FILE, SCORES_FILE, CURVE_FILE = (
-    "model.pyth",
-    "test_results.json",
-    "test_scores.npz",
-    "accuracy_gmacs.png",
-)
+MODEL_FILE = "model.pyth"
 
 
-def run(cfg) -> QueryTable | None:
-    """Everything that ``cfg`` enables; returns the query table where one was made.
+def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
+    """Everything that ``cfg`` enables; returns the query table where one was made, on rank 0.
 
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
-    ``test_scores.npz``, the query table and its curve.
+    ``test_scores.npz``, the query table and its curve. Several processes share calibration and testing; rank 0 writes.
     """
     check_supported(cfg)
+    _check_processes(cfg, processes)
     output = Path(cfg.OUTPUT_DIR)
-    output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "config.yaml", cfg.dump())
+    if processes.first:
+        output.mkdir(parents=True, exist_ok=True)
+        write_text(output / "config.yaml", cfg.dump())
     adaptive = cfg.MUTUALNET.ENABLE
     model = build_model(cfg)
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     to_calibrate = calibration_configurations(cfg, configurations, model.space)
     lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
-    test_entries = build_entries(cfg, "test") if cfg.TEST.ENABLE else None
+    test_entries = processes.broadcast(build_entries(cfg, "test") if cfg.TEST.ENABLE and processes.first else None)
     if cfg.TRAIN.ENABLE:
         _load_initial_weights(model, cfg)
         train(model, cfg, lists)
+        model = _as_from_file(model, cfg)
     else:
         _load_trained_weights(model, cfg)
     model.to(choose_device(cfg), memory_format=torch.channels_last_3d).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
-        _calibrate(model, cfg, to_calibrate, lists)
-    save_model(output / MODEL_FILE, model, cfg)
+        _calibrate(model, cfg, to_calibrate, lists.train if lists else None, processes)
+    _save(model, cfg, processes)
     if not cfg.TEST.ENABLE:
         return None
-    result = _test(model, cfg, configurations, test_entries)
-    if not (adaptive and cfg.QUERY_TABLE.ENABLE):
+    tabulated = adaptive and cfg.QUERY_TABLE.ENABLE
+    grid, searched = configurations, None
+    if tabulated and 0 < cfg.QUERY_TABLE.SEARCH_VIDEOS < len(test_entries):
+        configurations, searched = search(model, cfg, configurations, test_entries, processes)
+    result = run_test(model, cfg, configurations, test_entries, processes)
+    if searched:
+        _forget(model, cfg, [c for c in grid if c not in configurations], processes)
+    if result is None or not tabulated:
         return None
-    return _tabulate(model, cfg, result)
+    return tabulate(model, cfg, result, output / MODEL_FILE, searched)
 
 
-def table_configurations(cfg, space: ConfigurationSpace) -> tuple[Configuration, ...]:
-    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS; full is always among them."""
-    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)
-    chosen = listed or space.grid(tuple(cfg.QUERY_TABLE.WIDTHS))
-    return tuple(dict.fromkeys((*chosen, space.full)))
+def _check_processes(cfg, processes: Processes) -> None:
+    if cfg.TRAIN.ENABLE and processes.world_size > 1:
+        raise ConfigError(
+            f"TRAIN.ENABLE with {processes.world_size} processes: training runs on one device in this version. Train "
+            "without torchrun, then calibrate and test with it: TRAIN.ENABLE False"
+        )
+
+
+def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:
+    """``model`` as if it had been read from a file: a later process that reads it computes the same bits."""
+    fresh = build_model(cfg)
+    load_state({"model_state": model.state_dict()}, fresh, "the trained network")
+    fresh.statistics_provenance = model.statistics_provenance
+    return fresh
 
 
 def _load_initial_weights(model: AdaptiveNetwork, cfg) -> None:
@@ -108,86 +118,33 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
     _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
 
 
-def calibration_configurations(cfg, table: tuple[Configuration, ...], space: ConfigurationSpace) -> tuple:
-    """CALIBRATION.CONFIGURATIONS, or those of the ``table``; ConfigError if the table needs one that is left out."""
-    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.CALIBRATION.CONFIGURATIONS) or table
-    left_out = [str(c) for c in table if c not in listed and c != space.full]
-    if left_out and cfg.TEST.ENABLE:
-        raise ConfigError(
-            f"CALIBRATION.CONFIGURATIONS leaves out {', '.join(left_out)}, which the query table evaluates; list them, "
-            "or list fewer in QUERY_TABLE.CONFIGURATIONS"
-        )
-    return listed
-
-
-def _calibrate(model: AdaptiveNetwork, cfg, configurations: tuple[Configuration, ...], lists: Lists | None) -> None:
-    """Statistics of the configurations that lack them, from training clips."""
-    wanted = [c for c in configurations if c not in model.calibrated]
-    if not wanted:
+def _calibrate(
+    model: AdaptiveNetwork,
+    cfg,
+    configurations: tuple[Configuration, ...],
+    entries: list[VideoEntry] | None,
+    processes: Processes,
+) -> None:
+    """Statistics of the configurations that lack them, from an interrupted run's file or from training clips."""
+    if all(c in model.calibrated for c in configurations):
         return
-    _logger.info("calibrating %d configurations on %d batches", len(wanted), cfg.CALIBRATION.NUM_BATCHES)
-    entries = lists.train if lists else build_entries(cfg, "train")
-    batches = training_batches(cfg, entries, cfg.CALIBRATION.NUM_BATCHES, batch_size=cfg.CALIBRATION.BATCH_SIZE)
-    calibrate(model, batches, wanted)
+    entries = entries or processes.broadcast(build_entries(cfg, "train") if processes.first else None)
+    if len(model.calibrated) == 1:
+        adopt_statistics(model, cfg, entries, Path(cfg.OUTPUT_DIR) / MODEL_FILE)
+    lacking = {c for part in processes.all_gather(set(configurations) - set(model.calibrated)) for c in part}
+    if wanted := [c for c in configurations if c in lacking]:
+        calibrate_on_list(model, cfg, entries, wanted, processes)
 
 
-def _test(
-    model: AdaptiveNetwork, cfg, configurations: tuple[Configuration, ...], entries: list[VideoEntry]
-) -> GridResult:
-    """Evaluate the test list; writes the accuracies, the unreadable videos by name, and every video's scores."""
-    views, crops = cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS
-    videos = TestVideos(entries, cfg, views, crops)
+def _save(model: AdaptiveNetwork, cfg, processes: Processes) -> None:
+    if processes.first:
+        save_model(Path(cfg.OUTPUT_DIR) / MODEL_FILE, model, cfg)
+
+
+def _forget(model: AdaptiveNetwork, cfg, configurations: list[Configuration], processes: Processes) -> None:
+    """The statistics of ``configurations``, which the search did not keep, leave the artefact."""
+    discard_statistics(model, configurations)
+    _save(model, cfg, processes)
     _logger.info(
-        "testing %d videos x %d x %d views at %d configurations", len(entries), views, crops, len(configurations)
+        "%s: the statistics of %d configurations that are no candidates are dropped", MODEL_FILE, len(configurations)
     )
-    result = evaluate_grid(model, video_loader(videos, cfg), configurations, cfg)
-    for path, reason in result.missing:
-        _logger.warning("missing from the result: %s: %s", path, reason)
-    accuracies = result.accuracies()
-    _logger.info("full configuration %s: %s", model.space.full, accuracies[model.space.full])
-    values = {
-        "views": [views, crops],
-        "videos": len(result.labels),
-        "missing": [{"path": path, "reason": reason} for path, reason in result.missing],
-        "accuracies": {str(c): {"top1": a.top1, "top5": a.top5} for c, a in accuracies.items()},
-    }
-    write_text(Path(cfg.OUTPUT_DIR) / RESULTS_FILE, simplejson.dumps(values, indent=2) + "\n")
-    with atomic_write(Path(cfg.OUTPUT_DIR) / SCORES_FILE) as file:
-        np.savez_compressed(
-            file,
-            configurations=[str(c) for c in result.configurations],
-            scores=result.scores.numpy(),
-            labels=result.labels.numpy(),
-            paths=[entries[i].path for i in result.indices.tolist()],
-        )
-    return result
-
-
-def _tabulate(model: AdaptiveNetwork, cfg, result: GridResult) -> QueryTable:
-    """Count, join with the accuracies, write the table and draw its curve."""
-    output = Path(cfg.OUTPUT_DIR)
-    entries = []
-    for configuration, accuracy in result.accuracies().items():
-        cost = complexity(model, configuration, crop=cfg.DATA.TEST_CROP_SIZE)
-        entries.append(Entry(configuration, cost.gmacs, cost.mparams, accuracy.top1, accuracy.top5))
-    provenance = {
-        "model": MODEL_FILE,
-        "model_sha256": sha256(output / MODEL_FILE),
-        "architecture": cfg.MODEL.ARCH,
-        "space": model.space.to_dict(),
-        "data": str(cfg.DATA.PATH_TO_DATA_DIR),
-        "videos": len(result.labels),
-        "missing": len(result.missing),
-        "views": {"temporal": cfg.TEST.NUM_ENSEMBLE_VIEWS, "spatial": cfg.TEST.NUM_SPATIAL_CROPS},
-        "crop": cfg.DATA.TEST_CROP_SIZE,
-        "frames": cfg.DATA.NUM_FRAMES,
-        "calibration_batches": cfg.CALIBRATION.NUM_BATCHES,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "mutualnet3d": mutualnet3d.__version__,
-        "torch": torch.__version__,
-    }
-    table = QueryTable(tuple(entries), "top1", provenance)
-    table.save(output / cfg.QUERY_TABLE.FILE)
-    title = f"{cfg.MODEL.ARCH}: one network, {len(entries)} configurations"
-    plot_accuracy_gmacs(table.entries, output / CURVE_FILE, title=title)
-    return table

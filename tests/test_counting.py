@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import mutualnet3d as mn
+from mutualnet3d.counting import complexities
 
 RECIPES = Path(__file__).resolve().parents[1] / "configs" / "Kinetics"
 
@@ -89,16 +90,11 @@ def test_expected_training_cost_of_slow(networks):
     model = networks("MN_SLOW_8x8")
     points, weights = np.polynomial.legendre.leggauss(3)
     widths = (low + high) / 2 + points * (high - low) / 2
-    full = mn.complexity(model, crop=256).gmacs
+    counted = complexities(model, space.grid((*widths, low, high)), crop=256)
     expectation = 0.0
     for width, weight in zip(widths, weights / 2, strict=True):
-        costs = [
-            mn.complexity(model, mn.Configuration(width, spatial, temporal), crop=256).gmacs
-            for spatial in space.spatial
-            for temporal in space.temporal
-        ]
-        expectation += weight * np.mean(costs)
-    counted = 1 + (mn.complexity(model, space.smallest, crop=256).gmacs + expectation) / full
+        expectation += weight * np.mean([cost.gmacs for c, cost in counted.items() if c.width == width])
+    counted = 1 + (counted[space.smallest].gmacs + expectation) / counted[space.full].gmacs
     # 1.395 (76.1 GMACs): odd feature sizes are rounded up, and the stem's input does not shrink with the width
     assert counted == pytest.approx(1.395, abs=0.005)
     assert counted == pytest.approx(formula, rel=0.03)
@@ -127,5 +123,5 @@ def test_more_is_never_cheaper(networks):
     ladder = [mn.Configuration(width, 160, 9) for width in (0.63, 0.7, 0.8, 0.9, 1.0)]
     ladder += [mn.Configuration(1.0, spatial, 9) for spatial in space.spatial[2:]]
     ladder += [mn.Configuration(1.0, 224, temporal) for temporal in space.temporal[2:]]
-    gmacs = [mn.complexity(model, configuration, 256).gmacs for configuration in ladder]
+    gmacs = [cost.gmacs for cost in complexities(model, dict.fromkeys(ladder), 256).values()]
     assert all(a < b for a, b in itertools.pairwise(gmacs))

@@ -15,13 +15,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # May import those above them and their own neighbours. The root ("mutualnet3d") holds the version and loads nothing.
 LEVELS = (
     ("", "errors"),
-    ("configuration", "files", "allocator", "logs"),
-    ("operators",),
-    ("pathways",),
+    ("configuration", "files", "allocator", "logs", "distributed", "latency"),
+    ("operators", "query_entry"),
+    ("pathways", "query_table_file", "query_table_text", "query_table_devices"),
     ("layers", "config", "query_table"),
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
     ("training",),
+    ("testing",),
     ("pipeline",),
     ("summary",),
     ("commands",),

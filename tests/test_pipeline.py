@@ -16,6 +16,8 @@ from tiny import OVERRIDES, RECIPE, ROOT, cut_views, tiny_cfg
 import mutualnet3d as mn
 from mutualnet3d.commands.run import main
 from mutualnet3d.data import build_entries
+from mutualnet3d.evaluation.grid import VideoScorer
+from mutualnet3d.evaluation.result import load_scores
 
 LEFT = {
     *("checkpoints", "config.yaml", "log.jsonl", "stdout.log", "model.pyth", "test_results.json"),
@@ -261,8 +263,74 @@ def test_a_process_that_fails(tiny_data, tmp_path):
     assert "ConfigError: nothing to test" in line
 
 
+@pytest.fixture
+def many(tiny_data, tmp_path):
+    """The lists of the tiny data, with 12 test videos."""
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for name in ("train", "val", "test"):
+        (lists / f"{name}.csv").write_text((tiny_data / f"{name}.csv").read_text() * (3 if name == "test" else 1))
+    return lists
+
+
+def test_search_leaves_a_small_artefact(finished, many, tmp_path, monkeypatch):
+    """The whole grid on 6 videos, the candidates on all 12; the rest leaves table and model file."""
+    small = mn.Configuration(0.63, 32, 4)
+    full, smallest = mn.Configuration(1.0, 32, 4), mn.Configuration(0.63, 20, 2)
+    monkeypatch.setattr("mutualnet3d.testing.choose_candidates", lambda result, gmacs, always, total: (*always, small))
+    overrides = ["TRAIN.ENABLE", False, "TEST.CHECKPOINT_FILE_PATH", finished[0] / "model.pyth"]
+    assert main(words(many, tmp_path / "new", *overrides, "QUERY_TABLE.SEARCH_VIDEOS", 6)) == 0
+    table, model = mn.QueryTable.load(tmp_path / "new" / "query_table.json"), mn.load_model(tmp_path / "new/model.pyth")
+    assert {e.configuration for e in table.entries} == {full, smallest, small}
+    assert set(model.calibrated) == {full, smallest, small}
+    assert set(model.statistics_provenance) == {smallest, small}
+    assert table.provenance["videos"] == 12
+    facts = table.provenance["search"]
+    assert (facts["videos"], facts["configurations"], facts["candidates"]) == (6, 8, 3)
+    searched, tested = (load_scores(tmp_path / "new" / f"{name}_scores.npz") for name in ("search", "test"))
+    assert (len(searched.configurations), len(searched.labels)) == (8, 6)
+    assert (len(tested.configurations), len(tested.labels)) == (3, 12)
+    sha = subprocess.run(["sha256sum", tmp_path / "new/model.pyth"], capture_output=True, text=True, check=True).stdout
+    assert table.provenance["model_sha256"] == sha.split()[0]
+    assert "statistics of 5 configurations that are no candidates are dropped" in (
+        (tmp_path / "new" / "stdout.log").read_text()
+    )
+
+
+def test_a_run_that_stopped_while_testing_goes_on_there(finished, many, tmp_path, monkeypatch):
+    """From the checkpoint: the same bits as the run that went through; statistics are not computed again."""
+    whole = tmp_path / "whole"
+    assert main(words(many, whole, "SOLVER.MAX_EPOCH", 1)) == 0
+    original, left = VideoScorer.__call__, [1]  # groups before Ctrl-C; validation, at full alone, does not count
+
+    def stopping(self, items):
+        if not left[0] and len(self.configurations) > 1:
+            raise KeyboardInterrupt
+        left[0] -= len(self.configurations) > 1
+        return original(self, items)
+
+    monkeypatch.setattr(VideoScorer, "__call__", stopping)
+    assert main(words(many, tmp_path / "cut", "SOLVER.MAX_EPOCH", 1)) == 130
+    assert (tmp_path / "cut" / "test_scores").is_dir()
+    monkeypatch.undo()
+    assert main(words(many, tmp_path / "cut", "SOLVER.MAX_EPOCH", 1)) == 0
+    log = (tmp_path / "cut" / "stdout.log").read_text()
+    assert log.count("calibrating 7 configurations") == 1
+    assert "statistics of 7 configurations are taken from" in log
+    assert "going on from" in log
+    one, other = (load_scores(folder / "test_scores.npz") for folder in (whole, tmp_path / "cut"))
+    assert torch.equal(one.scores, other.scores)
+
+
+def test_other_calibration_is_not_taken_from_the_file(output, tiny_data):
+    assert main(words(tiny_data, output, "CALIBRATION.NUM_BATCHES", 3)) == 0
+    assert "calibrating 7 configurations on 3 batches" in (output / "stdout.log").read_text()
+    model = mn.load_model(output / "model.pyth")
+    assert model.statistics_provenance[mn.Configuration(0.63, 20, 2)]["batches"] == 3
+
+
 def test_ctrl_c_is_130(tiny_data, tmp_path, monkeypatch):
-    def stop(cfg):
+    def stop(cfg, group):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mutualnet3d.commands.run.run", stop)

@@ -9,6 +9,7 @@ from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.distributed import processes
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.pipeline import run
 from mutualnet3d.summary import print_table, print_usage
@@ -22,13 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         cfg = load_config(arguments.cfg_files, arguments.overrides)
-        setup_logging(cfg.OUTPUT_DIR)
         keep_large_blocks()
-        if arguments.init_method:
-            logging.getLogger("mutualnet3d").warning("--init_method is not used: this version runs on one device")
-        table = run(cfg)
+        with processes(cuda=cfg.NUM_GPUS > 0) as group:
+            setup_logging(cfg.OUTPUT_DIR, group.first)
+            if arguments.init_method:
+                logging.getLogger("mutualnet3d").warning("--init_method is not used: torchrun gives the address")
+            table = run(cfg, group)
         if table is not None:
             print_table(table)
             print_usage(table, cfg.OUTPUT_DIR, cfg.QUERY_TABLE.FILE)
 
-    return guarded(body, "stopped; the same command goes on from the last checkpoint")
+    return guarded(body, "stopped; the same command goes on where it stopped")

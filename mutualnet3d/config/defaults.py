@@ -25,6 +25,7 @@ MUTUALNET:
 CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   ENABLE: True           # recompute the BatchNorm statistics of every configuration before evaluation
   NUM_BATCHES: 16        # batches of training clips per configuration
+  NUM_CLIPS: 0           # clips per configuration in place of NUM_BATCHES, rounded up to whole batches; 0 = off
   BATCH_SIZE: 0          # clips per batch; 0 = TRAIN.BATCH_SIZE
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; empty = those of the query table
 
@@ -32,7 +33,10 @@ QUERY_TABLE:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   ENABLE: True           # evaluate the configurations after training and write the table
   WIDTHS: []             # fractions; the grid takes them with every spatial and temporal value.
                          # Empty = lowest, middle and highest width of the space
+  WIDTH_STEP: 0.0        # in place of WIDTHS: lowest width, lowest + step, ..., and the highest; 0 = off
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; if given they take the place of the grid
+  SEARCH_VIDEOS: 0       # evaluate the whole grid on this many test videos, and only the configurations that may
+                         # be on the Pareto front on all of them; 0 = off
   FILE: query_table.json # file name inside OUTPUT_DIR
 
 TRAIN:

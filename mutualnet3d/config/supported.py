@@ -77,11 +77,6 @@ def check_supported(cfg: CfgNode) -> None:
             f"{cfg.MODEL.LOSS_FUNC}: this version trains and tests on videos with one label each; set False, False "
             "and cross_entropy"
         )
-    if cfg.MODEL.FROZEN_BN and cfg.MUTUALNET.ENABLE:
-        raise ConfigError(
-            "MODEL.FROZEN_BN with MUTUALNET.ENABLE: random configurations have no statistics to freeze; set one of "
-            "them False"
-        )
 
 
 def leaves(node: CfgNode, prefix: str = ""):

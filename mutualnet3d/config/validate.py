@@ -191,6 +191,7 @@ def _frames_name(cfg: CfgNode) -> str:
 
 def _check_own(cfg: CfgNode) -> None:
     _at_least(cfg, 1, "CALIBRATION.NUM_BATCHES")
+    _at_least(cfg, 0, "CALIBRATION.NUM_CLIPS", "QUERY_TABLE.SEARCH_VIDEOS", "QUERY_TABLE.WIDTH_STEP")
     _at_least(cfg, 0, "CALIBRATION.BATCH_SIZE", "SYNTHETIC.NUM_TRAIN", "SYNTHETIC.NUM_VAL", "SYNTHETIC.NUM_TEST")
     for key in ("CALIBRATION.CONFIGURATIONS", "QUERY_TABLE.CONFIGURATIONS"):
         for text in _value(cfg, key):
@@ -204,6 +205,14 @@ def _check_own(cfg: CfgNode) -> None:
     _require(
         not outside,
         f"QUERY_TABLE.WIDTHS holds {outside}; the network is trained for widths in {[low, high]} (MUTUALNET.WIDTH)",
+    )
+    step = cfg.QUERY_TABLE.WIDTH_STEP
+    _require(
+        step == 0 or step >= 0.001, f"QUERY_TABLE.WIDTH_STEP is {step}; it must be 0 (off) or at least 0.001 of full"
+    )
+    _require(
+        not (step and widths),
+        f"QUERY_TABLE.WIDTH_STEP is {step} and QUERY_TABLE.WIDTHS {widths}: both name the widths; set one of them",
     )
     _require(bool(cfg.QUERY_TABLE.FILE), "QUERY_TABLE.FILE is empty; name a file, such as 'query_table.json'")
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)

@@ -117,7 +117,12 @@ def normalise(clips: torch.Tensor, mean, std) -> torch.Tensor:
     Returns:
         float32, same shape, device and memory layout.
     """
-    shape = (-1, 1, 1, 1)
-    mean = torch.tensor(mean, dtype=torch.float32, device=clips.device).view(shape)
-    std = torch.tensor(std, dtype=torch.float32, device=clips.device).view(shape)
-    return clips.to(torch.float32).div_(255.0).sub_(mean).div_(std)
+    out = clips.to(torch.float32).div_(255.0)
+    mean = torch.tensor(mean, dtype=torch.float32, device=clips.device)
+    std = torch.tensor(std, dtype=torch.float32, device=clips.device)
+    pixels = out.movedim(-4, -1)
+    if pixels.is_contiguous():  # stored channels last: whole rows at once, several times faster than 3 numbers at once
+        width = pixels.shape[-2]
+        pixels.flatten(-2).sub_(mean.repeat(width)).div_(std.repeat(width))
+        return out
+    return out.sub_(mean.view(-1, 1, 1, 1)).div_(std.view(-1, 1, 1, 1))

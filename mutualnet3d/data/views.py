@@ -33,17 +33,16 @@ class VideoViews:
     def __len__(self) -> int:
         return len(self.clip_index) * len(self.crops)
 
-    def view(self, temporal: int, spatial: int) -> torch.Tensor:
-        """One view, uint8 (3, T, crop, crop); stored channels last."""
-        top, left = self.crops[spatial].tolist()
-        window = self.frames[:, top : top + self.crop_size, left : left + self.crop_size]
-        return window[self.clip_index[temporal]].permute(3, 0, 1, 2)
-
     def __iter__(self) -> Iterator[torch.Tensor]:
-        """Every view in PySlowFast's order: number j is temporal view j // S and spatial view j % S."""
-        for temporal in range(len(self.clip_index)):
-            for spatial in range(len(self.crops)):
-                yield self.view(temporal, spatial)
+        """Every view, uint8 (3, T, crop, crop), in PySlowFast's order: number j is temporal view j // S, crop j % S."""
+        return (view.permute(3, 0, 1, 2) for view in self.stored())
+
+    def stored(self) -> Iterator[torch.Tensor]:
+        """The same views as they lie in memory, uint8 (T, crop, crop, 3): stacking them copies whole rows."""
+        size = self.crop_size
+        for indices in self.clip_index:
+            for top, left in self.crops.tolist():
+                yield self.frames[:, top : top + size, left : left + size].index_select(0, indices)
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,28 @@ class Accuracy:
         return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} % of {self.videos} videos{missing}"
 
 
-def topk_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
-    """Per cent of rows of ``scores`` (N, K) whose label (N,) is among the k highest; ``k`` is capped at K.
+def topk_hits(scores: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:
+    """Whether the label (N,) of each row of ``scores`` (N, K) is among the k highest: bool (N,); ``k`` is capped at K.
 
     A label counts as many ranks down as there are scores above it, and equal scores of lower classes, so a network that
     answers the same everywhere does not count as right; one that answers nan never does.
     """
-    if len(labels) == 0:
-        return float("nan")
     own = scores.gather(1, labels[:, None])
     classes = torch.arange(scores.shape[1], device=scores.device)
     ahead = (scores > own) | ((scores == own) & (classes < labels[:, None]))
-    right = (ahead.sum(1) < k) & ~own[:, 0].isnan()
-    return 100.0 * right.double().mean().item()
+    return (ahead.sum(1) < k) & ~own[:, 0].isnan()
+
+
+def topk_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
+    """Per cent of rows of ``scores`` (N, K) whose label (N,) is among the k highest ; nan of none."""
+    if len(labels) == 0:
+        return float("nan")
+    return 100.0 * topk_hits(scores, labels, k).double().mean().item()
+
+
+def class_accuracies(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Top-1 accuracy of every class, per cent: float64 (K,), nan for classes without videos."""
+    hits = topk_hits(scores, labels, 1).double()
+    classes = scores.shape[1]
+    videos = torch.bincount(labels, minlength=classes)
+    return 100.0 * torch.bincount(labels, weights=hits, minlength=classes) / videos

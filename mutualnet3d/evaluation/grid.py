@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import TestItem, normalise
 from mutualnet3d.errors import ConfigError, DataError
-from mutualnet3d.evaluation.accuracy import Accuracy, topk_accuracy
+from mutualnet3d.evaluation.result import GridResult, join_results
 from mutualnet3d.layers import eval_mode
 from mutualnet3d.models.network import AdaptiveNetwork
 
-
-@dataclass(frozen=True)
-class GridResult:
-    """Scores of every video at every configuration.
-
-    Attributes:
-        configurations: in the order that they were asked for.
-        scores: float32 (configurations, videos, K), ensembled over the views of a video.
-        labels: int64 (videos,).
-        indices: int64 (videos,), positions in the list.
-        missing: (path, reason) of the videos that could not be read; they have no scores.
-    """
-
-    configurations: tuple[Configuration, ...]
-    scores: torch.Tensor
-    labels: torch.Tensor
-    indices: torch.Tensor
-    missing: tuple[tuple[str, str], ...]
-
-    def accuracies(self) -> dict[Configuration, Accuracy]:
-        """Top-1 and top-5 of each configuration."""
-        return {
-            configuration: Accuracy(
-                topk_accuracy(scores, self.labels, 1),
-                topk_accuracy(scores, self.labels, 5),
-                len(self.labels),
-                len(self.missing),
-            )
-            for configuration, scores in zip(self.configurations, self.scores, strict=True)
-        }
+__all__ = ["GridResult", "VideoScorer", "evaluate_grid", "refuse_nothing"]
 
 
-@torch.no_grad()
 def evaluate_grid(
     model: AdaptiveNetwork, videos: Iterable[TestItem], configurations: Sequence[Configuration], cfg
 ) -> GridResult:
@@ -60,70 +30,121 @@ def evaluate_grid(
         NotCalibratedError: a configuration other than full has no statistics; before any video is decoded.
         DataError: no video could be read.
     """
-    configurations = tuple(dict.fromkeys(model.space.check(c) for c in configurations))
-    for configuration in configurations:
-        model.require_statistics(configuration)
-    groups = model.sharing_groups(configurations)
-    device = next(model.parameters()).device
-    activate = _score_activation(cfg)
-    totals: dict[Configuration, dict[int, torch.Tensor]] = {c: {} for c in configurations}
-    labels: dict[int, int] = {}
-    missing: list[tuple[str, str]] = []
-    with eval_mode(model):
-        for clips, owners in _view_batches(videos, cfg.TEST.BATCH_SIZE, labels, missing):
-            clip = normalise(clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
-            for group in groups:
-                shared = model.shared_features(clip, group[0])
-                for configuration in group:
-                    scores = activate(model(clip, configuration, shared=shared)).float().cpu()
-                    total = totals[configuration]
-                    for owner, score in zip(owners, scores, strict=True):
-                        total[owner] = _ensemble(cfg.DATA.ENSEMBLE_METHOD, total.get(owner), score)
-    if not labels:
-        shown = "; ".join(f"{path}: {reason}" for path, reason in missing[:3]) or "the list is empty"
-        raise DataError(f"none of {len(missing)} videos could be read ({shown}); run tools/check_data.py on the list")
-    order = sorted(labels)
-    return GridResult(
-        configurations,
-        torch.stack([torch.stack([totals[c][i] for i in order]) for c in configurations]),
-        torch.tensor([labels[i] for i in order]),
-        torch.tensor(order),
-        tuple(missing),
-    )
+    score = VideoScorer(model, configurations, cfg)
+    items, parts = iter(videos), []
+    while not parts or len(parts[-1].labels) + len(parts[-1].missing):
+        parts.append(score(islice(items, cfg.TEST.BATCH_SIZE)))
+    result = join_results(parts, score.configurations)
+    refuse_nothing(result)
+    return result
 
 
-def _view_batches(
-    videos: Iterable[TestItem], size: int, labels: dict[int, int], missing: list[tuple[str, str]]
-) -> Iterator[tuple[torch.Tensor, list[int]]]:
-    """uint8 (up to ``size``, 3, T, H, W) with the video of each view; fills in labels and unreadable videos."""
-    clips: list[torch.Tensor] = []
-    owners: list[int] = []
-    for item in videos:
-        if item.error is not None:
-            missing.append((item.path, item.error))
-            continue
-        labels[item.index] = item.label
-        for view in item.views():
-            clips.append(view)
-            owners.append(item.index)
-            if len(clips) == size:
-                yield torch.stack(clips), owners
-                clips, owners = [], []
-    if clips:
-        yield torch.stack(clips), owners
+def refuse_nothing(result: GridResult) -> None:
+    """DataError if no video could be read."""
+    if len(result.labels) == 0:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in result.missing[:3]) or "the list is empty"
+        raise DataError(
+            f"none of {len(result.missing)} videos could be read ({shown}); run tools/check_data.py on the list"
+        )
 
 
-def _ensemble(method: str, total: torch.Tensor | None, score: torch.Tensor) -> torch.Tensor:
-    if total is None:
-        return score
-    return torch.maximum(total, score) if method == "max" else total + score
+class VideoScorer:
+    """The forward passes of one group of videos after another, at all configurations.
+
+    Batches never span two groups: the scores of a group are the same bits whatever was scored before. A group
+    of TEST.BATCH_SIZE videos fills its batches, however many views a video has.
+
+    Raises:
+        ConfigError, ConfigurationError, NotCalibratedError: on construction, as :func:`evaluate_grid`.
+    """
+
+    def __init__(self, model: AdaptiveNetwork, configurations: Sequence[Configuration], cfg):
+        self.configurations = tuple(dict.fromkeys(model.space.check(c) for c in configurations))
+        for configuration in self.configurations:
+            model.require_statistics(configuration)
+        self._model, self._cfg = model, cfg
+        self._sharing = model.sharing_groups(self.configurations)
+        self._device = next(model.parameters()).device
+        self._activate, self._ensemble = _score_activation(cfg), _ensemble(cfg)
+
+    @torch.no_grad()
+    def __call__(self, items: Iterable[TestItem]) -> GridResult:
+        """Scores of ``items``, which must have equally many views; those that could not be read are missing.
+
+        ``items`` are taken as their views are needed, so that a loader decodes the next ones meanwhile.
+        """
+        seen = _Seen()
+        views: dict[Configuration, list[torch.Tensor]] = {c: [] for c in self.configurations}
+        with eval_mode(self._model):
+            for clips in view_batches(seen.readable(items), self._cfg.TEST.BATCH_SIZE):
+                if self._device.type == "cuda":
+                    clips = clips.pin_memory()
+                clips = clips.to(self._device, non_blocking=True)
+                clip = normalise(clips.permute(0, 4, 1, 2, 3), self._cfg.DATA.MEAN, self._cfg.DATA.STD)
+                for group in self._sharing:
+                    shared = self._model.shared_features(clip, group[0])
+                    for configuration in group:
+                        logits = self._model(clip, configuration, shared=shared)
+                        views[configuration].append(self._activate(logits.float()))
+        return GridResult(
+            configurations=self.configurations,
+            scores=torch.stack([self._of_videos(views[c], len(seen.labels)) for c in self.configurations]),
+            labels=torch.tensor(seen.labels, dtype=torch.int64),
+            indices=torch.tensor(seen.indices, dtype=torch.int64),
+            missing=tuple(seen.missing),
+            paths=tuple(seen.paths),
+            missing_indices=tuple(seen.missing_indices),
+        )
+
+    def _of_videos(self, batches: list[torch.Tensor], videos: int) -> torch.Tensor:
+        """Scores of views, in batches (n, K), to those of ``videos`` (videos, K) on the CPU."""
+        if not videos:
+            return torch.zeros(0, self._cfg.MODEL.NUM_CLASSES)
+        scores = torch.cat(batches)
+        return self._ensemble(scores.unflatten(0, (videos, -1))).cpu()
 
 
-def _score_activation(cfg):
-    if cfg.DATA.ENSEMBLE_METHOD not in ("sum", "max"):
-        raise ConfigError(f"DATA.ENSEMBLE_METHOD {cfg.DATA.ENSEMBLE_METHOD!r} is not one of sum, max")
+class _Seen:
+    """What is known of the videos that have passed by."""
+
+    def __init__(self) -> None:
+        self.indices: list[int] = []
+        self.labels: list[int] = []
+        self.paths: list[str] = []
+        self.missing_indices: list[int] = []
+        self.missing: list[tuple[str, str]] = []
+
+    def readable(self, items: Iterable[TestItem]) -> Iterator[TestItem]:
+        for item in items:
+            if item.error is not None:
+                self.missing_indices.append(item.index)
+                self.missing.append((item.path, item.error))
+                continue
+            self.indices.append(item.index)
+            self.labels.append(item.label)
+            self.paths.append(item.path)
+            yield item
+
+
+def view_batches(items: Iterable[TestItem], size: int) -> Iterator[torch.Tensor]:
+    """The views of ``items`` in their order, in batches of ``size``, the last one smaller: uint8 (n, T, H, W, 3)."""
+    views = (view for item in items for view in item.views().stored())
+    while batch := list(islice(views, size)):
+        yield torch.stack(batch)
+
+
+def _ensemble(cfg) -> Callable[[torch.Tensor], torch.Tensor]:
+    """(videos, views, K) to (videos, K)."""
+    if cfg.DATA.ENSEMBLE_METHOD == "sum":
+        return lambda scores: scores.sum(1)
+    if cfg.DATA.ENSEMBLE_METHOD == "max":
+        return lambda scores: scores.amax(1)
+    raise ConfigError(f"DATA.ENSEMBLE_METHOD {cfg.DATA.ENSEMBLE_METHOD!r} is not one of sum, max")
+
+
+def _score_activation(cfg) -> Callable[[torch.Tensor], torch.Tensor]:
     if cfg.MODEL.HEAD_ACT == "softmax":
-        return lambda logits: logits.float().softmax(1)
+        return lambda logits: logits.softmax(1)
     if cfg.MODEL.HEAD_ACT == "sigmoid":
-        return lambda logits: logits.float().sigmoid()
+        return torch.sigmoid
     raise ConfigError(f"MODEL.HEAD_ACT {cfg.MODEL.HEAD_ACT!r} is not one of softmax, sigmoid")

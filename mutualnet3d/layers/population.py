@@ -11,24 +11,38 @@ class PopulationStatistics:
     Batches are merged by their sums of squared deviations (Chan, Golub and LeVeque, 1979) in float64, so neither the
     order nor uneven sizes matter. The variance is pooled: the spread of the batch means counts, which a mean of
     batch variances (a running momentum) would miss.
+
+    Attributes:
+        count: samples per channel.
+        mean: float64 (C,); None before the first batch.
+        deviations: float64 (C,), sum of the squared distances from the mean.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean: torch.Tensor | None = None
-        self.deviations: torch.Tensor | None = None
+    def __init__(self, count: int = 0, mean: torch.Tensor | None = None, deviations: torch.Tensor | None = None):
+        self.count, self.mean, self.deviations = count, mean, deviations
 
     def add(self, mean: torch.Tensor, var: torch.Tensor, count: int) -> None:
         """Merge a batch: ``mean`` and unbiased ``var`` of shape (C,) over ``count`` samples per channel."""
-        mean, deviations = mean.double(), var.double() * (count - 1)
-        if self.mean is None:
-            self.count, self.mean, self.deviations = count, mean, deviations
+        self.merge(PopulationStatistics(count, mean.double(), var.double() * (count - 1)))
+
+    def merge(self, other: PopulationStatistics) -> None:
+        """Merge the samples that ``other`` has seen, for example in another process."""
+        if not other.count:
             return
-        total = self.count + count
-        delta = mean - self.mean
-        self.mean = self.mean + delta * (count / total)
-        self.deviations = self.deviations + deviations + delta.square() * (self.count * count / total)
+        if not self.count:
+            self.count, self.mean, self.deviations = other.count, other.mean, other.deviations
+            return
+        total = self.count + other.count
+        delta = other.mean - self.mean
+        self.mean = self.mean + delta * (other.count / total)
+        self.deviations = self.deviations + other.deviations + delta.square() * (self.count * other.count / total)
         self.count = total
+
+    def cpu(self) -> PopulationStatistics:
+        """A copy on the CPU, which can travel to another process."""
+        if not self.count:
+            return PopulationStatistics()
+        return PopulationStatistics(self.count, self.mean.cpu(), self.deviations.cpu())
 
     @property
     def var(self) -> torch.Tensor:

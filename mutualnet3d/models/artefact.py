@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mutualnet3d.config import load_config_text
-from mutualnet3d.configuration import ConfigurationSpace
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
 from mutualnet3d.models.build import build_model
@@ -19,7 +19,15 @@ FORMAT = "mutualnet3d network"
 
 def model_entries(model: AdaptiveNetwork, cfg) -> dict:
     """What describes ``model`` in a file; checkpoints add the state of training. PySlowFast reads the same names."""
-    return {"format": FORMAT, "model_state": model.state_dict(), "cfg": cfg.dump(), "space": model.space.to_dict()}
+    return {
+        "format": FORMAT,
+        "model_state": model.state_dict(),
+        "cfg": cfg.dump(),
+        "space": model.space.to_dict(),
+        "statistics_provenance": {
+            str(c): source for c, source in model.statistics_provenance.items() if c in model.calibrated
+        },
+    }
 
 
 def save_model(path: str | os.PathLike, model: AdaptiveNetwork, cfg) -> None:
@@ -30,6 +38,9 @@ def save_model(path: str | os.PathLike, model: AdaptiveNetwork, cfg) -> None:
 
 def load_model(path: str | os.PathLike) -> AdaptiveNetwork:
     """The network of a file that training wrote (``model.pyth`` or a checkpoint), in eval mode on the CPU.
+
+    Its ``statistics_provenance`` says for every calibrated configuration where the statistics come from: list,
+    batches, clips, seed, date, version; files of older versions say nothing.
 
     Raises:
         CheckpointError: the file is missing, truncated, or not of this package.
@@ -70,12 +81,22 @@ def check_space(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) 
 
 
 def load_state(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -> None:
-    """Weights and statistics into ``model``; CheckpointError if they are another network's."""
+    """Weights, statistics and their provenance into ``model``; CheckpointError if they are another network's."""
+    provenance = read_provenance(entries, path)
     try:
         model.load_state_dict(entries["model_state"])
+        model.statistics_provenance = provenance
     except (KeyError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise CheckpointError(
             f"{path} holds another network than the config describes ({lines[1] if len(lines) > 1 else lines[0]}); "
             "use the config it was trained with"
         ) from error
+
+
+def read_provenance(entries: dict, path: str | os.PathLike) -> dict[Configuration, dict]:
+    """Where the statistics in a file come from, by configuration; CheckpointError if that is malformed."""
+    try:
+        return {Configuration.parse(c): dict(source) for c, source in entries.get("statistics_provenance", {}).items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its statistics_provenance is malformed ({error})") from error

@@ -12,7 +12,7 @@ import torch
 
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
-from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint
+from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint, read_provenance
 from mutualnet3d.models.network import AdaptiveNetwork
 
 _NAME = re.compile(r"^checkpoint_epoch_(\d{5,})(?:_iteration_(\d{6,}))?\.pyth$")
@@ -103,6 +103,7 @@ def restore(
     check_space(entries, model, path)
     try:
         model.load_state_dict(entries["model_state"])
+        model.statistics_provenance = read_provenance(entries, path)
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         torch.set_rng_state(entries["rng_state"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
 from mutualnet3d.training.schedule import learning_rate
+from mutualnet3d.training.statistics import statistics_source, training_batches
 from mutualnet3d.training.step import mutual_backward
 
 _logger = logging.getLogger(__name__)
@@ -99,8 +99,6 @@ class _Run:
             path, entries = found
             position = restore(path, entries, self.model, self.optimizer, self.scaler)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
-        if position.epoch < self.cfg.SOLVER.MAX_EPOCH and not self.cfg.MODEL.FROZEN_BN:
-            discard_statistics(self.model)
         return position
 
     def save(self, position: Position) -> Path:
@@ -109,12 +107,16 @@ class _Run:
     def configurations(self, iteration: int) -> tuple[Configuration, ...]:
         if not self.cfg.MUTUALNET.ENABLE:
             return (self.model.space.full,)
-        return draw_configurations(self.model.space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM)
+        space, frozen = self.model.space, self.cfg.MODEL.FROZEN_BN
+        among = tuple(c for c in self.model.calibrated if c != space.full) if frozen else None
+        return draw_configurations(space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM, among)
 
     def train_epoch(self, epoch: int, start: int, stop: StopRequest) -> None:
         self.model.train()
         if self.cfg.MODEL.FROZEN_BN:
             freeze_batch_norm(self.model)
+        else:
+            discard_statistics(self.model)
         self.sampler.set_epoch(epoch, start)
         self.progress.skip_time()
         for iteration, batch in enumerate(self.loader, start=start):
@@ -178,7 +180,9 @@ class _Run:
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
         if (save or evaluate) and cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE:
             batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
-            calibrate(self.model, training_batches(cfg, self.lists.train, batches, epoch), [self.model.space.full])
+            clips = training_batches(cfg, self.lists.train, batches, epoch)
+            source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}
+            calibrate(self.model, clips, [self.model.space.full], source=source)
         if save:
             _logger.info("saved %s", self.save(Position(epoch + 1)))
         if evaluate:
@@ -191,28 +195,6 @@ class _Run:
         accuracy = result.accuracies()[self.model.space.full]
         _logger.info("epoch %d: validation of full: %s", epoch + 1, accuracy)
         write_json_line(self.cfg.OUTPUT_DIR, type="val", epoch=epoch + 1, top1=accuracy.top1, top5=accuracy.top5)
-
-
-def training_batches(
-    cfg, entries: list[VideoEntry], num_batches: int, epoch: int = 0, batch_size: int = 0
-) -> Iterator[torch.Tensor]:
-    """``num_batches`` normalised batches (N, 3, T, H, W) of training clips, for calibration; always the same ones.
-
-    The seed differs from training's, so that the clips are other ones than those the weights were last fitted to.
-    """
-    seed = cfg.RNG_SEED + 1
-    clips = TrainClips(entries, cfg, seed)
-    size = min(batch_size or cfg.TRAIN.BATCH_SIZE, len(clips))
-    given = 0
-    while given < num_batches:
-        sampler = EpochSampler(len(clips), seed, epoch, size)
-        for batch in train_loader(clips, sampler, cfg):
-            if given == num_batches:
-                return
-            given += 1
-            device = choose_device(cfg)
-            yield normalise(batch.clips.to(device, non_blocking=True), cfg.DATA.MEAN, cfg.DATA.STD)
-        epoch += 1
 
 
 def freeze_batch_norm(model: torch.nn.Module) -> None:

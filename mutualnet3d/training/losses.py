@@ -19,7 +19,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class MutualLoss:
-    """A pair of losses on logits (N, K), both averaged over clips.
+    """A pair of losses on logits (N, K), of clips or of boxes, both averaged over them; 0 where there are none.
 
     Attributes:
         supervised: (logits, labels) -> scalar, for the full network.
@@ -49,8 +49,9 @@ def _kl_divergence(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 
 def _binary_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    total = F.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="sum")
+    return total / max(logits.numel(), 1)
 
 
 def _binary_distillation(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(logits.float(), teacher.float().sigmoid())
+    return _binary_cross_entropy(logits, teacher.float().sigmoid())

@@ -24,6 +24,7 @@ def mutual_backward(
     configurations: Sequence[Configuration],
     loss: MutualLoss,
     *,
+    boxes: torch.Tensor | None = None,
     distill_weight: float = 1.0,
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     scale: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
@@ -33,13 +34,14 @@ def mutual_backward(
     Args:
         model: a network in training mode with zeroed gradients; possibly wrapped in DistributedDataParallel.
         clip: (N, C, T, H, W) normalised float at full resolution.
-        labels: (N,) int64, or (N, K) for several labels.
+        labels: (N,) int64, or (N, K) for several labels, or (R, K) of the boxes.
         configurations: full first, then the sub-networks; one alone is plain training.
+        boxes: for detection, (R, 5) rows ``[clip index, x1, y1, x2, y2]`` in pixels of the clip.
         autocast: makes the context of the forward passes; losses are computed in float32 outside it.
         scale: applied to every loss before its backward pass (``GradScaler.scale``).
 
     Returns:
-        The unweighted losses (number of configurations,) and full's logits (N, K), both detached.
+        The unweighted losses (number of configurations,) and full's logits (N, K) or (R, K), both detached.
     """
     network = getattr(model, "module", model)
     with autocast():
@@ -50,7 +52,7 @@ def mutual_backward(
         is_last = i == len(configurations) - 1
         with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
             with autocast():
-                logits = model(clip, configuration, shared=leaves)
+                logits = model(clip, configuration, boxes, shared=leaves)
             if teacher is None:
                 teacher = logits.detach()
                 value = weighted = loss.supervised(logits, labels)

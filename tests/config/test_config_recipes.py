@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mutualnet3d import build_model, complexity
 from mutualnet3d.config import load_config, load_config_text
 
 OURS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
@@ -167,6 +168,9 @@ MODEL: {NUM_CLASSES: 400, ARCH: c2d, LOSS_FUNC: cross_entropy, DROPOUT_RATE: 0.5
 }
 
 
+DETECTION = {"Charades": (False, 1), "AVA": (True, 2)}  # and the dilation of stage 5
+
+
 def leaves(tree, prefix=""):
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -175,7 +179,7 @@ def leaves(tree, prefix=""):
             yield prefix + key, value
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_ours_load_and_survive_a_round_trip(path):
     cfg = load_config(path)
     assert load_config_text(cfg.dump()) == cfg
@@ -204,9 +208,29 @@ def test_official_recipes_load_with_every_value(name, tmp_path):
     ],
 )
 def test_the_papers_ranges(file, space):
-    (path,) = [path for path in OURS if path.stem == file]
+    (path,) = [path for path in OURS if path.stem == file and path.parent.name == "Kinetics"]
     cfg = load_config(path)
     assert cfg.MUTUALNET.ENABLE
     assert cfg.MUTUALNET.WIDTH == [0.63, 1.0]
     assert space == (cfg.MUTUALNET.SPATIAL, cfg.MUTUALNET.TEMPORAL)
     assert (cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE) == (224, 256)
+
+
+@pytest.mark.parametrize(
+    ("path", "temporal", "gmacs"),
+    [
+        ("Charades/MN_SLOW_8x8", [3, 5, 8], 54.5),
+        ("Charades/MN_SLOWFAST_16x8", [6, 10, 16], 131.4),
+        ("AVA/MN_SLOW_8x8", [3, 5, 8], 83.1),
+        ("AVA/MN_SLOWFAST_32x2", [3, 5, 8], 96.9),
+    ],
+)
+def test_the_papers_transfer(path, temporal, gmacs):
+    """Plain fine-tuning by default, adaptive by one key; 54.5 GFLOPs for Charades are the paper's."""
+    (path,) = [each for each in OURS if f"{each.parent.name}/{each.stem}" == path]
+    cfg = load_config(path)
+    assert not cfg.MUTUALNET.ENABLE
+    assert ([142, 178, 224], temporal) == (cfg.MUTUALNET.SPATIAL, cfg.MUTUALNET.TEMPORAL)
+    model = build_model(cfg)
+    assert complexity(model, crop=256).gmacs == pytest.approx(gmacs, abs=0.06)
+    assert DETECTION[path.parent.name] == (cfg.DETECTION.ENABLE, model.s5.pathway0_res0.branch2.b.dilation[1])

@@ -36,7 +36,6 @@ def test_every_key_is_read_refused_or_announced():
         ["TEST.NUM_TEMPORAL_CLIPS", [3]],
         ["MODEL.LOSS_FUNC", "bce_logit"],
         ["DETECTION.ENABLE", True],
-        ["MODEL.FROZEN_BN", True, "MUTUALNET.ENABLE", True],
     ],
 )
 def test_what_would_change_a_result_is_refused_by_name(overrides):

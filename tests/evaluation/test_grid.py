@@ -7,7 +7,7 @@ from torch import nn
 
 import mutualnet3d as mn
 from mutualnet3d import data
-from mutualnet3d.data import TestVideos, VideoEntry, build_entries, kinetics_list
+from mutualnet3d.data import TestVideos, VideoEntry, build_entries
 from mutualnet3d.errors import ConfigError, ConfigurationError, DataError, NotCalibratedError
 from mutualnet3d.evaluation.grid import evaluate_grid
 
@@ -55,7 +55,8 @@ def brute_force(model, cfg, configuration, views, crops, method="sum", activatio
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize(("views", "crops", "method"), [(1, 1, "sum"), (10, 3, "sum"), (3, 3, "max"), (2, 1, "max")])
+@pytest.mark.parametrize("method", ["sum", "max"])
+@pytest.mark.parametrize(("views", "crops"), [(1, 1), (10, 1), (10, 3), (3, 3), (1, 3)])
 def test_scores_equal_one_forward_pass_per_view(model, cfg, views, crops, method):
     cfg.DATA.ENSEMBLE_METHOD = method
     result = evaluate(model, cfg, [FULL, SMALL, MIDDLE], views, crops)
@@ -133,19 +134,6 @@ def test_nothing_but_unreadable_videos(model, cfg):
         evaluate(model, cfg, [FULL], entries=[VideoEntry("gone.mp4", 0), VideoEntry("lost.mp4", 1)])
     with pytest.raises(DataError, match="the list is empty"):
         evaluate(model, cfg, [FULL], entries=[])
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """Paths of the videos that were opened, in order."""
-    paths, original = [], kinetics_list.open_video
-
-    def counting(path, *args):
-        paths.append(path)
-        return original(path, *args)
-
-    monkeypatch.setattr(kinetics_list, "open_video", counting)
-    return paths
 
 
 def test_every_video_is_decoded_once(model, cfg, opened):

@@ -13,11 +13,12 @@ import torch
 from tiny import tiny_cfg
 
 import mutualnet3d as mn
-from mutualnet3d.errors import CheckpointError, TrainingError
+from mutualnet3d.errors import CheckpointError, ConfigurationError, TrainingError
 from mutualnet3d.models.artefact import model_entries, read_checkpoint, save_model
 from mutualnet3d.training import checkpoint
 from mutualnet3d.training.checkpoint import Position, checkpoint_path, list_checkpoints, save_checkpoint
 from mutualnet3d.training.loop import train
+from mutualnet3d.training.step import mutual_backward
 
 FORWARDS = 3  # per iteration: full, smallest, one random
 ITERATIONS = 4  # per epoch
@@ -343,6 +344,26 @@ def test_frozen_batch_norm_keeps_the_statistics_of_every_configuration(cfg):
     buffers = {name for name in before if "running_" in name or "statistics" in name or "num_batches" in name}
     assert buffers <= same
     assert "head.projection.weight" not in same
+
+
+def test_frozen_batch_norm_trains_the_configurations_that_have_statistics(cfg, monkeypatch):
+    cfg.MODEL.FROZEN_BN, cfg.SOLVER.MAX_EPOCH, cfg.MUTUALNET.NUM_RANDOM = True, 1, 2
+    model = mn.build_model(cfg)
+    with pytest.raises(ConfigurationError, match=r"smallest .*0.63-20-2 has no frozen .*there are: none.*calibrate"):
+        train(model, cfg)
+    middle = mn.Configuration(0.8, 20, 4)
+    mn.calibrate(model, [torch.randn(4, 3, 4, 32, 32)], [model.space.smallest, middle])
+    seen = []
+    monkeypatch.setattr(
+        "mutualnet3d.training.loop.mutual_backward",
+        lambda model, clip, labels, configurations, *a, **k: (
+            seen.append(configurations) or mutual_backward(model, clip, labels, configurations, *a, **k)
+        ),
+    )
+    cfg.OUTPUT_DIR += "_other"
+    train(model, cfg)
+    assert {drawn[:2] for drawn in seen} == {(model.space.full, model.space.smallest)}
+    assert {c for drawn in seen for c in drawn[2:]} == {model.space.smallest, middle}
 
 
 def test_precise_statistics_replace_the_running_ones(cfg):

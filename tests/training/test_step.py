@@ -195,8 +195,8 @@ def test_only_the_last_backward_exchanges_gradients(start):
             yield
             self.synced = True
 
-        def forward(self, clip, configuration, **options):
-            logits = self.module(clip, configuration, **options)
+        def forward(self, clip, configuration, boxes, **options):
+            logits = self.module(clip, configuration, boxes, **options)
             logits.register_hook(lambda grad: self.seen.append((str(configuration), self.synced)))
             return logits
 
@@ -208,3 +208,37 @@ def test_only_the_last_backward_exchanges_gradients(start):
 def test_unknown_loss_is_refused():
     with pytest.raises(ConfigError, match="soft_cross_entropy"):
         build_loss(tiny_cfg("MODEL.LOSS_FUNC", "soft_cross_entropy"))
+
+
+def test_boxes(start):
+    """Detection: a loss over boxes, which may be none at all; equal to the summed loss."""
+    cfg = mn.load_config(ROOT / "configs" / "Demo" / "MN_SLOWFAST_SMALL.yaml", [*SLOWFAST, "DETECTION.ENABLE", True])
+    model = mn.build_model(cfg).double().train()
+    nn.init.normal_(model.head.projection.weight, std=0.05)
+    clip = torch.randn(2, 3, 16, 32, 32, dtype=torch.float64)
+    boxes = torch.tensor([[0, 1, 2, 20, 30], [0, 5, 5, 31, 31], [1, 0, 0, 16, 16]], dtype=torch.float64)
+    labels = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])
+    loss = build_loss(tiny_cfg("MODEL.LOSS_FUNC", "bce"))
+    configurations = (model.space.full, SMALL, RANDOM)
+    plain = copy.deepcopy(model)
+    losses, logits = mutual_backward(model, clip, labels, configurations, loss, boxes=boxes)
+    assert logits.shape == (3, 3)
+    teacher = plain(clip, None, boxes)
+    expected = [nn.functional.binary_cross_entropy_with_logits(teacher.float(), labels)]
+    target = teacher.detach().float().sigmoid()
+    for configuration in configurations[1:]:
+        own = plain(clip, configuration, boxes).float()
+        expected.append(nn.functional.binary_cross_entropy_with_logits(own, target))
+    sum(expected).backward()
+    torch.testing.assert_close(losses, torch.stack(expected).detach())
+    assert_same_gradients(gradients(model), gradients(plain), rtol=1e-5, atol=1e-7)
+
+
+def test_no_boxes_give_no_gradient(start):
+    cfg = mn.load_config(ROOT / "configs" / "Demo" / "MN_SLOWFAST_SMALL.yaml", [*SLOWFAST, "DETECTION.ENABLE", True])
+    model = mn.build_model(cfg).train()
+    clip, boxes = torch.randn(2, 3, 16, 32, 32), torch.zeros(0, 5)
+    loss = build_loss(tiny_cfg("MODEL.LOSS_FUNC", "bce"))
+    losses, _ = mutual_backward(model, clip, torch.zeros(0, 3), (model.space.full, SMALL), loss, boxes=boxes)
+    assert losses.tolist() == [0.0, 0.0]
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())

@@ -1,0 +1,147 @@
+"""Loading the 30 views of a 10-second video: ours against PySlowFast 1.0's own Kinetics dataset, on the same files.
+
+    python benchmarks/test_loader.py --clips FOLDER_OF_VIDEOS [--rounds 5]
+
+The video is made of real clips, one after another: 300 frames of 340 x 256 at 30 fps, H.264, with a key frame every 30
+and every 250 frames. Ours: ``TestVideos`` and all 30 views as contiguous uint8 clips, and the same plus
+normalisation to float32, which is what PySlowFast's 30 items are. Both in one process and one thread, in turns.
+
+The frames are checked bit by bit. The two rules differ where a view starts between two frames: we take frame
+floor(start), PySlowFast the first one whose time stamp is not before it, ceil(start).
+"""
+
+import argparse
+import itertools
+import math
+import statistics
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+from slowfast.config.defaults import get_cfg as pyslowfast_cfg
+from slowfast.datasets.kinetics import Kinetics
+
+import mutualnet3d as mn
+from mutualnet3d.data import TestVideos, VideoEntry, normalise
+from mutualnet3d.evaluation.grid import view_batches
+
+FRAMES, HEIGHT, WIDTH, FPS, CROP, LENGTH, RATE, VIEWS = 300, 256, 340, 30, 256, 8, 8, 10
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def real_frames(folder: Path) -> list[np.ndarray]:
+    """FRAMES frames, (HEIGHT, WIDTH, 3), of the videos in ``folder``, one video after another."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in (".mp4", ".avi"))[::7]
+    frames = (frame.to_ndarray(format="rgb24") for path in paths for frame in decoded(path))
+    found = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in itertools.islice(frames, FRAMES)]
+    if len(found) < FRAMES:
+        raise SystemExit(f"{folder} holds {len(found)} frames of video, {FRAMES} are needed")
+    return found
+
+
+def decoded(path: Path):
+    with av.open(str(path)) as container:
+        yield from container.decode(video=0)
+
+
+def write_video(path: Path, frames: list[np.ndarray], gop: int) -> None:
+    """H.264 with a key frame every ``gop`` frames and nowhere else."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"g": str(gop), "sc_threshold": "0"})
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def our_dataset(path: Path) -> TestVideos:
+    overrides = ["DATA.TEST_CROP_SIZE", CROP, "DATA.NUM_FRAMES", LENGTH, "DATA.SAMPLING_RATE", RATE]
+    cfg = mn.load_config(ROOT / "configs" / "Kinetics" / "MN_SLOW_8x8.yaml", overrides)
+    return TestVideos([VideoEntry(str(path), 0)], cfg, VIEWS, 3)
+
+
+def their_dataset(path: Path, folder: Path) -> Kinetics:
+    """As it is; only its config, and a list of one video."""
+    (folder / "test.csv").write_text(f"{path} 0\n")
+    cfg = pyslowfast_cfg()
+    cfg.DATA.PATH_TO_DATA_DIR, cfg.DATA.TEST_CROP_SIZE = str(folder), CROP
+    cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.MODEL.ARCH = LENGTH, RATE, "slowonly"
+    cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS = VIEWS, 3
+    return Kinetics(cfg, "test")
+
+
+def check(path: Path, ours: torch.Tensor, theirs: list[torch.Tensor]) -> tuple[int, int]:
+    """(views that are bit-equal, views that are bit-equal one frame later); AssertionError for any other."""
+    frames = np.stack([frame.to_ndarray(format="rgb24") for frame in decoded(path)])
+    equal = later = 0
+    for view in range(VIEWS):
+        start = (len(frames) - LENGTH * RATE) * view / VIEWS
+        for crop, left in enumerate((0, math.ceil((WIDTH - CROP) / 2), WIDTH - CROP)):
+            own, other = ours[3 * view + crop], theirs[3 * view + crop]
+            for first, clip in (
+                (math.floor(start), normalise(own, [0.45] * 3, [0.225] * 3)),
+                (math.ceil(start), other),
+            ):
+                numbers = first + 9 * np.arange(LENGTH)  # floor(linspace(0, 63, 8))
+                expected = torch.from_numpy(frames[numbers, :, left : left + CROP]).permute(3, 0, 1, 2)
+                expected = (expected.float() / 255.0 - 0.45) / 0.225
+                assert torch.equal(clip, expected), f"view {view}, crop {crop}"
+            equal += start == int(start)
+            later += start != int(start)
+    return equal, later
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the test video of")
+    parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    frames = real_frames(arguments.clips)
+    with tempfile.TemporaryDirectory() as folder:
+        for gop in (30, 250):
+            path = Path(folder) / f"gop{gop}.mp4"
+            write_video(path, frames, gop)
+            compare(path, gop, arguments.rounds)
+    return 0
+
+
+def compare(path: Path, gop: int, rounds: int) -> None:
+    ours, theirs = our_dataset(path), their_dataset(path, path.parent)
+    seconds: dict[str, list[float]] = {"uint8": [], "float": [], "theirs": []}
+    for round_number in range(rounds + 1):
+        start = time.perf_counter()
+        (batch,) = view_batches([ours[0]], 3 * VIEWS)
+        clips = batch.permute(0, 4, 1, 2, 3)
+        cut = time.perf_counter()
+        normalise(clips, [0.45] * 3, [0.225] * 3)
+        done = time.perf_counter()
+        items = [theirs[number][0][0] for number in range(3 * VIEWS)]
+        end = time.perf_counter()
+        if round_number == 0:  # warms up
+            equal, later = check(path, clips, items)
+            continue
+        seconds["uint8"].append(cut - start)
+        seconds["float"].append(done - start)
+        seconds["theirs"].append(end - done)
+    print(f"GOP {gop}: PySlowFast 1.0 {1000 * statistics.median(seconds['theirs']):.0f} ms for {3 * VIEWS} views")
+    for name in ("uint8", "float"):
+        ratios = [theirs / own for theirs, own in zip(seconds["theirs"], seconds[name], strict=True)]
+        print(
+            f"  ours, {name:5s} {1000 * statistics.median(seconds[name]):6.0f} ms: "
+            f"{statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} .. {max(ratios):.1f})"
+        )
+    print(f"  frames: {equal} views bit-equal, {later} bit-equal one frame later in PySlowFast (start between frames)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The command line of ``tools/calibrate_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.model_file import config_of, network_of
+from mutualnet3d.config import load_config_text
+from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.config.supported import check_supported
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
+from mutualnet3d.data import build_entries
+from mutualnet3d.distributed import Processes, processes
+from mutualnet3d.errors import ConfigError
+from mutualnet3d.evaluation.choice import calibration_configurations, read_configurations, table_configurations
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.models.artefact import read_checkpoint, save_model
+from mutualnet3d.query_table import QueryTable
+from mutualnet3d.training.device import choose_device
+from mutualnet3d.training.statistics import calibrate_on_list
+
+HELP = """
+The clips are those of the config's training list: CALIBRATION.NUM_BATCHES (or NUM_CLIPS), BATCH_SIZE and RNG_SEED.
+Without --cfg the config inside the model file is used, and it stays in the file as it is. Without --configurations and
+--table the statistics of the query table's grid are computed (QUERY_TABLE.WIDTHS, WIDTH_STEP, CONFIGURATIONS). Full has
+its running statistics, which are replaced only if --configurations names it.
+Several processes, one GPU each: torchrun --nproc_per_node 8 tools/calibrate_net.py --model model.pyth NUM_GPUS 1
+
+exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Add statistics to a model file. Exit status: 0 done, 1 an error that the message explains, 130 Ctrl-C."""
+    parser = argument_parser("Compute BatchNorm statistics of configurations and store them in a model file.")
+    parser.usage = "%(prog)s --model FILE [--cfg FILE ...] [options] [KEY VALUE ...]"
+    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--model", metavar="FILE", required=True, help="model.pyth, or a checkpoint of training")
+    parser.add_argument("--output", metavar="FILE", help="file to write; default: the model file itself")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--table", metavar="FILE", help="query table: calibrate the configurations on its Pareto front")
+    which.add_argument(
+        "--configurations", metavar="C", nargs="+", help="texts such as 0.63-142-3, or a text file with one a line"
+    )
+    arguments = parse_arguments(argv, parser, require_cfg=False)
+
+    def body() -> None:
+        setup_logging()
+        cfg = config_of(arguments.model, arguments.cfg_files, arguments.overrides)
+        keep_large_blocks()
+        with processes(cuda=cfg.NUM_GPUS > 0) as group:
+            setup_logging(first=group.first)
+            calibrate_model(arguments, cfg, group)
+
+    return guarded(body, "stopped; the model file is as it was")
+
+
+def calibrate_model(arguments: argparse.Namespace, cfg, group: Processes) -> None:
+    """Compute what the ``arguments`` ask for and write the model file, on rank 0.
+
+    Raises:
+        CheckpointError: the file holds another network than ``cfg`` describes.
+        ConfigurationError, ConfigError, QueryTableError, DataError: what is asked for, or the list, is wrong.
+    """
+    check_supported(cfg)
+    model = network_of(arguments.model, cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    configurations = _configurations(arguments, cfg, model.space)
+    entries = group.broadcast(build_entries(cfg, "train") if group.first else None)
+    calibrate_on_list(model, cfg, entries, configurations, group)
+    if group.first:
+        output = Path(arguments.output or arguments.model)
+        save_model(output, model, load_config_text(read_checkpoint(arguments.model)["cfg"]))
+        logging.getLogger("mutualnet3d").info(
+            "%s: %d configurations are calibrated; query tables made before name another file, so test again",
+            output,
+            len(model.calibrated) - 1,
+        )
+
+
+def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpace) -> list[Configuration]:
+    """The members of ``space`` that the command line names, or those of the config."""
+    if arguments.configurations:
+        return [space.check(Configuration.parse(text)) for text in read_configurations(arguments.configurations)]
+    if arguments.table:
+        named = [space.check(entry.configuration) for entry in QueryTable.load(arguments.table).pareto()]
+    else:
+        named = calibration_configurations(cfg, table_configurations(cfg, space), space)
+    others = [c for c in named if c != space.full]
+    if not others:
+        raise ConfigError("there is nothing to calibrate: full alone, which has its running statistics, is named")
+    return others

@@ -1,0 +1,28 @@
+"""What the commands that start from a model file share: its config and its network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from fvcore.common.config import CfgNode
+
+from mutualnet3d.config import load_config, load_config_text
+from mutualnet3d.models import AdaptiveNetwork, build_model
+from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
+
+
+def config_of(path: str | os.PathLike, files: Sequence[str], overrides: Sequence[str]) -> CfgNode:
+    """The config of ``files``, or without them the one inside the model file ``path``; then the overrides."""
+    if files:
+        return load_config(files, overrides)
+    return load_config_text(read_checkpoint(path)["cfg"], overrides, f"the config in {path}")
+
+
+def network_of(path: str | os.PathLike, cfg: CfgNode) -> AdaptiveNetwork:
+    """The network of a model file, in eval mode; CheckpointError if it is another than ``cfg`` describes."""
+    entries = read_checkpoint(path)
+    model = build_model(cfg)
+    check_space(entries, model, path)
+    load_state(entries, model, path)
+    return model.eval()

@@ -1,0 +1,118 @@
+"""The command line of ``tools/test_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.model_file import config_of, network_of
+from mutualnet3d.config import load_config
+from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.config.supported import check_supported
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data import build_entries
+from mutualnet3d.distributed import Processes, processes
+from mutualnet3d.errors import ConfigError, NotCalibratedError
+from mutualnet3d.evaluation.choice import read_configurations, table_configurations
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.models import AdaptiveNetwork
+from mutualnet3d.pipeline import MODEL_FILE
+from mutualnet3d.query_table import QueryTable
+from mutualnet3d.summary import print_table
+from mutualnet3d.testing import run_test, search, tabulate
+from mutualnet3d.training.device import choose_device
+
+HELP = """
+protocols (KEY VALUE, after the options):
+  1 view              TEST.NUM_ENSEMBLE_VIEWS 1 TEST.NUM_SPATIAL_CROPS 1
+  10 clips x 1 crop   TEST.NUM_ENSEMBLE_VIEWS 10 TEST.NUM_SPATIAL_CROPS 1
+  10 clips x 3 crops  TEST.NUM_ENSEMBLE_VIEWS 10 TEST.NUM_SPATIAL_CROPS 3
+  the scores of a video are the sum of its views' (DATA.ENSEMBLE_METHOD sum) or their maximum (max)
+
+which configurations:
+  QUERY_TABLE.WIDTH_STEP 0.05      widths every 0.05 x all spatial x all temporal values
+  QUERY_TABLE.SEARCH_VIDEOS 400    all of them on 400 videos, the promising ones on the whole list
+
+Without --cfg the config inside the model file is used. OUTPUT_DIR gets test_results.json, test_scores.npz, the query
+table and its curve. An interrupted test goes on where it stopped. Several processes, one GPU each:
+  torchrun --nproc_per_node 8 tools/test_net.py --model model.pyth NUM_GPUS 1
+
+exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Test a calibrated network. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
+    parser = argument_parser("Evaluate the configurations of a calibrated network on the test list; no training.")
+    parser.usage = "%(prog)s [--cfg FILE ...] [--model FILE] [options] [KEY VALUE ...]"
+    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--model", metavar="FILE", help="default: TEST.CHECKPOINT_FILE_PATH of --cfg, or its OUTPUT_DIR's model.pyth"
+    )
+    parser.add_argument(
+        "--configurations", metavar="C", nargs="+", help="texts such as 0.63-142-3, or a text file with one a line"
+    )
+    arguments = parse_arguments(argv, parser, require_cfg=False)
+    if not (arguments.cfg_files or arguments.model):
+        parser.error("name a model file with --model, or a config with --cfg")
+
+    def body() -> None:
+        setup_logging()
+        overrides = list(arguments.overrides)
+        if arguments.configurations:
+            overrides += ["QUERY_TABLE.CONFIGURATIONS", read_configurations(arguments.configurations)]
+        path = arguments.model or _model_of(load_config(arguments.cfg_files, overrides))
+        cfg = config_of(path, arguments.cfg_files, overrides)
+        keep_large_blocks()
+        with processes(cuda=cfg.NUM_GPUS > 0) as group:
+            setup_logging(cfg.OUTPUT_DIR, group.first)
+            table = evaluate_file(Path(path), cfg, group)
+        if table is not None:
+            print_table(table)
+
+    return guarded(body, "stopped; the same command goes on where it stopped")
+
+
+def _model_of(cfg) -> str:
+    path = cfg.TEST.CHECKPOINT_FILE_PATH or str(Path(cfg.OUTPUT_DIR) / MODEL_FILE)
+    if not Path(path).is_file():
+        raise ConfigError(f"nothing to test: {path} does not exist; name a model file with --model")
+    return path
+
+
+def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
+    """Evaluate the network in ``path`` as ``cfg`` says and write what a run writes; the table, on rank 0.
+
+    Raises:
+        CheckpointError: the file holds another network than ``cfg`` describes.
+        NotCalibratedError: the file lacks statistics of a configuration.
+        DataError: the list is wrong, or no video of it can be read.
+    """
+    check_supported(cfg)
+    model = network_of(path, cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    adaptive = cfg.MUTUALNET.ENABLE
+    configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
+    _require_statistics(model, configurations, path)
+    entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
+    searched = None
+    if adaptive and 0 < cfg.QUERY_TABLE.SEARCH_VIDEOS < len(entries):
+        configurations, searched = search(model, cfg, configurations, entries, group)
+    result = run_test(model, cfg, configurations, entries, group)
+    if result is None or not (adaptive and cfg.QUERY_TABLE.ENABLE):
+        return None
+    return tabulate(model, cfg, result, path, searched)
+
+
+def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configuration, ...], path: Path) -> None:
+    lacking = [str(c) for c in configurations if c not in model.calibrated]
+    if lacking:
+        shown = " ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
+        raise NotCalibratedError(
+            f"{path} has no BatchNorm statistics of {len(lacking)} of {len(configurations)} configurations; compute "
+            f"them: tools/calibrate_net.py --model {path} --configurations {shown}"
+        )

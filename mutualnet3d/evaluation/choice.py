@@ -1,0 +1,55 @@
+"""Which configurations a run calibrates and evaluates, as its config or a command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
+from mutualnet3d.errors import ConfigError
+
+
+def table_configurations(cfg, space: ConfigurationSpace) -> tuple[Configuration, ...]:
+    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP; full is always among them."""
+    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)
+    chosen = listed or space.grid(tuple(cfg.QUERY_TABLE.WIDTHS) or stepped_widths(cfg, space))
+    return tuple(dict.fromkeys((*chosen, space.full)))
+
+
+def stepped_widths(cfg, space: ConfigurationSpace) -> tuple[float, ...]:
+    """Lowest width, then every QUERY_TABLE.WIDTH_STEP, and the highest; () where the step is 0."""
+    (low, high), step = space.width, cfg.QUERY_TABLE.WIDTH_STEP
+    if not step:
+        return ()
+    steps = int((high - low) / step + 1e-9)
+    widths = (round(low + i * step, 6) for i in range(steps + 1))
+    return (*(width for width in widths if width < high), high)
+
+
+def calibration_configurations(cfg, table: tuple[Configuration, ...], space: ConfigurationSpace) -> tuple:
+    """CALIBRATION.CONFIGURATIONS, or those of the ``table``; ConfigError if the table needs one that is left out."""
+    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.CALIBRATION.CONFIGURATIONS) or table
+    left_out = [str(c) for c in table if c not in listed and c != space.full]
+    if left_out and cfg.TEST.ENABLE:
+        raise ConfigError(
+            f"CALIBRATION.CONFIGURATIONS leaves out {', '.join(left_out)}, which the query table evaluates; list them, "
+            "or list fewer in QUERY_TABLE.CONFIGURATIONS"
+        )
+    return listed
+
+
+def read_configurations(words: Sequence[str]) -> list[str]:
+    """Configuration texts from a command line: each word is one, or a text file with one a line (# starts a comment).
+
+    Raises:
+        ConfigurationError: a word or line is no configuration; the message names the file.
+    """
+    texts = []
+    for word in words:
+        if Path(word).is_file():
+            lines = (line.partition("#")[0].strip() for line in Path(word).read_text(encoding="utf-8").splitlines())
+            found = [line for line in lines if line]
+        else:
+            found = [word]
+        texts += [str(Configuration.parse(text)) for text in found]
+    return texts

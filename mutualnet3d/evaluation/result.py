@@ -1,0 +1,136 @@
+"""The scores of videos at configurations, as a value and as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import ConfigurationError, DataError
+from mutualnet3d.evaluation.accuracy import Accuracy, class_accuracies, topk_accuracy
+from mutualnet3d.files import atomic_write
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """Scores of every video at every configuration.
+
+    Attributes:
+        configurations: in the order that they were asked for.
+        scores: float32 (configurations, videos, K), ensembled over the views of a video.
+        labels: int64 (videos,).
+        indices: int64 (videos,), positions in the list, ascending.
+        missing: (path, reason) of the videos that could not be read; they have no scores.
+        paths: of the videos that have scores.
+        missing_indices: positions in the list of the missing ones.
+    """
+
+    configurations: tuple[Configuration, ...]
+    scores: torch.Tensor
+    labels: torch.Tensor
+    indices: torch.Tensor
+    missing: tuple[tuple[str, str], ...] = ()
+    paths: tuple[str, ...] = ()
+    missing_indices: tuple[int, ...] = ()
+
+    def accuracies(self) -> dict[Configuration, Accuracy]:
+        """Top-1 and top-5 of each configuration."""
+        return {
+            configuration: Accuracy(
+                topk_accuracy(scores, self.labels, 1),
+                topk_accuracy(scores, self.labels, 5),
+                len(self.labels),
+                len(self.missing),
+            )
+            for configuration, scores in zip(self.configurations, self.scores, strict=True)
+        }
+
+    def scores_at(self, configuration: Configuration) -> torch.Tensor:
+        """Scores (videos, K) of one configuration; ConfigurationError if it was not evaluated."""
+        if configuration not in self.configurations:
+            raise ConfigurationError(
+                f"{configuration} was not evaluated; there are {', '.join(map(str, self.configurations))}"
+            )
+        return self.scores[self.configurations.index(configuration)]
+
+    def class_accuracies(self, configuration: Configuration) -> torch.Tensor:
+        """Top-1 accuracy of every class, per cent: float64 (K,), nan for classes without videos."""
+        return class_accuracies(self.scores_at(configuration), self.labels)
+
+
+def join_results(results: Iterable[GridResult], configurations: Sequence[Configuration]) -> GridResult:
+    """One result of ``configurations`` from pieces, each of other videos, other configurations, or both.
+
+    A video counts as missing if it is in any of the pieces.
+    """
+    results = list(results)
+    reasons = {i: m for r in results for i, m in zip(r.missing_indices, r.missing, strict=True)}
+    rows = {i: (r, row) for r in results for row, i in enumerate(r.indices.tolist()) if i not in reasons}
+    indices = sorted(rows)
+    scores = torch.stack([_rows_at(results, c, indices) for c in configurations])
+    return GridResult(
+        configurations=tuple(configurations),
+        scores=scores,
+        labels=torch.tensor([int(r.labels[row]) for r, row in map(rows.get, indices)], dtype=torch.int64),
+        indices=torch.tensor(indices, dtype=torch.int64),
+        missing=tuple(reasons[i] for i in sorted(reasons)),
+        paths=tuple(r.paths[row] for r, row in map(rows.get, indices)),
+        missing_indices=tuple(sorted(reasons)),
+    )
+
+
+def _rows_at(results: list[GridResult], configuration: Configuration, indices: list[int]) -> torch.Tensor:
+    holding = [r for r in results if configuration in r.configurations]
+    position = {int(i): n for n, i in enumerate(torch.cat([r.indices for r in holding]))}
+    return torch.cat([r.scores_at(configuration) for r in holding])[[position[i] for i in indices]]
+
+
+def save_scores(path: str | os.PathLike, result: GridResult, **facts) -> None:
+    """Write a result as ``.npz``, atomically; ``facts`` are plain values kept beside it: views, ensemble, ..."""
+    with atomic_write(path) as file:
+        np.savez(
+            file,
+            configurations=np.array([str(c) for c in result.configurations], dtype=np.str_),
+            scores=result.scores.numpy(),
+            labels=result.labels.numpy(),
+            indices=result.indices.numpy(),
+            paths=np.array(result.paths, dtype=np.str_),
+            missing_indices=np.array(result.missing_indices, dtype=np.int64),
+            missing_paths=np.array([path for path, _ in result.missing], dtype=np.str_),
+            missing_reasons=np.array([reason for _, reason in result.missing], dtype=np.str_),
+            facts=np.array(json.dumps(facts)),
+        )
+
+
+def load_scores(path: str | os.PathLike) -> GridResult:
+    """The result of a ``test_scores.npz``: its ``accuracies()`` are those of the run.
+
+    Raises:
+        DataError: the file is missing, damaged, or not of this package.
+    """
+    return read_scores(path)[0]
+
+
+def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
+    """As :func:`load_scores`, with the facts that were kept beside the scores."""
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+        missing = zip(values["missing_paths"].tolist(), values["missing_reasons"].tolist(), strict=True)
+        result = GridResult(
+            configurations=tuple(Configuration.parse(text) for text in values["configurations"].tolist()),
+            scores=torch.from_numpy(values["scores"]),
+            labels=torch.from_numpy(values["labels"]),
+            indices=torch.from_numpy(values["indices"]),
+            missing=tuple(missing),
+            paths=tuple(values["paths"].tolist()),
+            missing_indices=tuple(values["missing_indices"].tolist()),
+        )
+        return result, json.loads(str(values["facts"]))
+    except Exception as error:  # a damaged archive fails in many ways: BadZipFile, ValueError, EOFError, KeyError, ...
+        raise DataError(f"{path}: cannot be read as scores of mutualnet3d ({type(error).__name__}: {error})") from error
