@@ -42,6 +42,17 @@ QUERY_TABLE:             # acts on adaptive networks only (MUTUALNET.ENABLE)
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
 
+CHARADES:                # TRAIN.DATASET charades
+  LISTS: frames          # frames: PySlowFast's train.csv and val.csv, pictures of frames, labels per frame
+                         # segments: the data set's own csv files, videos, actions in seconds
+  TRAIN_FILE: Charades_v1_train.csv # with LISTS segments, in DATA.PATH_TO_DATA_DIR; the videos are <id>.mp4 in
+  TEST_FILE: Charades_v1_test.csv   # DATA.PATH_PREFIX
+
+AVA:                     # beside PySlowFast's keys; TRAIN.DATASET ava
+  VIDEO_DIR: ""          # folder of <video>.mp4 (.mkv, .webm, .avi) in place of FRAME_DIR and FRAME_LIST_DIR
+  START_SECOND: 900      # what the lists call the first frame of every video: AVA's are cut to 15..30 minutes
+  FPS: 30.0              # frames per second that the pictures of FRAME_LIST_DIR were taken at
+
 SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
   NUM_TRAIN: 60          # videos per class
   NUM_VAL: 10            # videos per class

@@ -70,7 +70,7 @@ DATA:
   RANDOM_FLIP: True
   MULTI_LABEL: False
   ENSEMBLE_METHOD: sum                 # sum | max, over the views of a video
-  REVERSE_INPUT_CHANNEL: False
+  REVERSE_INPUT_CHANNEL: False         # clips are RGB here at either value, which Charades' recipe asks for by True
   COLOR_RND_GRAYSCALE: 0.0
   LOADER_CHUNK_SIZE: 0
   LOADER_CHUNK_OVERALL_SIZE: 0

@@ -13,9 +13,11 @@ _logger = logging.getLogger(__name__)
 # Not at their default these ask for another training or another test than would run.
 REFUSED = (
     "AUG.ENABLE",
+    "AVA.BGR",
+    "AVA.TEST_FORCE_FLIP",
+    "AVA.TRAIN_USE_COLOR_AUGMENTATION",
     "DATA.COLOR_RND_GRAYSCALE",
     "DATA.DUMMY_LOAD",
-    "DATA.REVERSE_INPUT_CHANNEL",
     "DATA.SKIP_ROWS",
     "DATA.SSL_COLOR_JITTER",
     "DATA.SSL_MOCOV2_AUG",
@@ -35,7 +37,8 @@ REFUSED = (
 )
 # Anything below these changes nothing that runs here: other networks, other tasks, other tools, other names.
 UNREAD = re.compile(
-    r"(AUG|AVA|BENCHMARK|CONTRASTIVE|DEMO|MASK|MIXUP|MULTIGRID|MVIT|TENSORBOARD|VIS_MASK)(\..*)?"
+    r"(AUG|BENCHMARK|CONTRASTIVE|DEMO|MASK|MIXUP|MULTIGRID|MVIT|TENSORBOARD|VIS_MASK)(\..*)?"
+    r"|AVA\.(IMG_PROC_BACKEND|TRAIN_PCA_\w+)"
     r"|BN\.(EPSILON|MOMENTUM|NUM_SPLITS|NUM_SYNC_DEVICES|GLOBAL_SYNC)"
     r"|DATA\.(CROP_SIZE|PATH_TO_PRELOAD_IMDB|DECODING_SHORT_SIZE|LOADER_CHUNK_\w+|SSL_\w+|IN22\w+|IN_VAL_CROP_RATIO)"
     r"|DATA\.TRAIN_PCA_\w+|MODEL\.(ACT_CHECKPOINT|FP16_ALLREDUCE)|SOLVER\.(GAMMA|STEP_SIZE|WARMUP_FACTOR)"
@@ -60,6 +63,11 @@ def check_supported(cfg: CfgNode) -> None:
     refused = [key for key in changed if key in REFUSED]
     if refused:
         raise ConfigError(f"{', '.join(refused)}: not supported, and would change the result; leave at the default")
+    if cfg.DATA.REVERSE_INPUT_CHANNEL and cfg.TRAIN.DATASET.lower() != "charades":
+        raise ConfigError(
+            "DATA.REVERSE_INPUT_CHANNEL is True; clips are always RGB, which it stands for with TRAIN.DATASET charades "
+            "only; leave it False"
+        )
     for key in changed:
         if UNREAD.fullmatch(key):
             _logger.warning("%s is set, and nothing in mutualnet3d reads it", key)

@@ -1,8 +1,11 @@
 """Videos in, uint8 clips out: decoding, sampling, cropping, batching. Knows nothing of networks."""
 
-from mutualnet3d.data.build import build_entries
+from mutualnet3d.data.ava import DetectionClips, KeyFrames
+from mutualnet3d.data.ava_table import KeyFrameTable
+from mutualnet3d.data.build import build_entries, test_dataset, train_dataset
 from mutualnet3d.data.decode import VideoReader, open_video
-from mutualnet3d.data.kinetics import TestItem, TestVideos, TrainClips, TrainItem
+from mutualnet3d.data.detection import DetectionBatch, DetectionTrainItem, KeyFrameItem
+from mutualnet3d.data.kinetics import Entry, TestItem, TestVideos, TrainClips, TrainItem
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
 from mutualnet3d.data.transforms import normalise
@@ -10,7 +13,14 @@ from mutualnet3d.data.unreadable import UnreadableVideos
 from mutualnet3d.data.views import Preprocessing, VideoViews
 
 __all__ = [
+    "DetectionBatch",
+    "DetectionClips",
+    "DetectionTrainItem",
+    "Entry",
     "EpochSampler",
+    "KeyFrameItem",
+    "KeyFrameTable",
+    "KeyFrames",
     "Preprocessing",
     "TestItem",
     "TestVideos",
@@ -25,6 +35,8 @@ __all__ = [
     "normalise",
     "open_video",
     "read_list",
+    "test_dataset",
+    "train_dataset",
     "train_loader",
     "video_loader",
 ]

@@ -1,26 +1,71 @@
-"""The list of videos that a config names."""
+"""From the name of a data set to its lists and its items: the one place that knows which is read how."""
 
-from mutualnet3d.data.kinetics_list import VideoEntry, read_list
+from collections.abc import Sequence
+
+from mutualnet3d.data.ava import DetectionClips, KeyFrames
+from mutualnet3d.data.ava_list import read_key_frames
+from mutualnet3d.data.ava_table import KeyFrameTable
+from mutualnet3d.data.charades_list import read_charades
+from mutualnet3d.data.kinetics import Entry, TestVideos, TrainClips
+from mutualnet3d.data.kinetics_list import read_list
 from mutualnet3d.errors import ConfigError
 
-DATASETS = ("kinetics", "synthetic")
+DATASETS = ("kinetics", "synthetic", "charades", "ava")
+_SINGLE_LABEL = ("kinetics", "synthetic")
 
 
-def build_entries(cfg, split: str) -> list[VideoEntry]:
-    """Videos of ``split``: "train" and "val" belong to TRAIN.DATASET, "test" to TEST.DATASET.
+def build_entries(cfg, split: str) -> Sequence[Entry] | KeyFrameTable:
+    """Videos, or key frames, of ``split``: "train" and "val" belong to TRAIN.DATASET, "test" to TEST.DATASET.
 
     "synthetic" renders its files into DATA.PATH_TO_DATA_DIR first, where they are not there yet.
 
     Raises:
-        ConfigError: no such dataset.
-        DataError: see :func:`mutualnet3d.data.kinetics_list.read_list`.
+        ConfigError: no such data set, or one that does not fit to DATA.MULTI_LABEL, DETECTION.ENABLE or the other one.
+        DataError: naming file and line, see ``read_list``, ``read_charades``, ``read_key_frames``.
     """
-    node = "TEST" if split == "test" else "TRAIN"
-    name = cfg[node].DATASET
-    if name.lower() not in DATASETS:
-        raise ConfigError(f"{node}.DATASET is {name!r}; videos with one label each are read by: {', '.join(DATASETS)}")
-    if name.lower() == "synthetic":
+    name = _dataset_name(cfg, "TEST" if split == "test" else "TRAIN")
+    if name == "synthetic":
         from mutualnet3d.data.synthetic import ensure_dataset
 
         return read_list(cfg, split, prefix=ensure_dataset(cfg))
-    return read_list(cfg, split)
+    return {"kinetics": read_list, "charades": read_charades, "ava": read_key_frames}[name](cfg, split)
+
+
+def train_dataset(entries: Sequence[Entry] | KeyFrameTable, cfg, seed: int) -> TrainClips | DetectionClips:
+    """Training items of what :func:`build_entries` gave."""
+    return (DetectionClips if isinstance(entries, KeyFrameTable) else TrainClips)(entries, cfg, seed)
+
+
+def test_dataset(
+    entries: Sequence[Entry] | KeyFrameTable, cfg, num_views: int, num_crops: int
+) -> TestVideos | KeyFrames:
+    """Test items of what :func:`build_entries` gave; key frames have one view."""
+    if isinstance(entries, KeyFrameTable):
+        return KeyFrames(entries, cfg)
+    return TestVideos(entries, cfg, num_views, num_crops)
+
+
+test_dataset.__test__ = False  # pytest: this is no test
+
+
+def _dataset_name(cfg, node: str) -> str:
+    name = cfg[node].DATASET.lower()
+    if name not in DATASETS:
+        raise ConfigError(f"{node}.DATASET is {cfg[node].DATASET!r}; it must be one of {', '.join(DATASETS)}")
+    train, test = cfg.TRAIN.DATASET.lower(), cfg.TEST.DATASET.lower()
+    if train != test and not {train, test} <= set(_SINGLE_LABEL):
+        raise ConfigError(
+            f"TRAIN.DATASET is {cfg.TRAIN.DATASET!r} and TEST.DATASET {cfg.TEST.DATASET!r}: they are read by different "
+            "rules; name the same one in both"
+        )
+    if (name == "charades") != cfg.DATA.MULTI_LABEL:
+        raise ConfigError(
+            f"{node}.DATASET is {name} and DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}; it must be {name == 'charades'}: "
+            "videos of charades have several labels each, others one"
+        )
+    if (name == "ava") != cfg.DETECTION.ENABLE:
+        raise ConfigError(
+            f"{node}.DATASET is {name} and DETECTION.ENABLE {cfg.DETECTION.ENABLE}; it must be {name == 'ava'}: boxes "
+            "come with ava, and only there"
+        )
+    return name

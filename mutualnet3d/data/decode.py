@@ -13,6 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 
+from mutualnet3d.data.decode_index import FrameIndex
 from mutualnet3d.errors import ConfigError, VideoError
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ class VideoReader(ABC):
         num_frames: how many frames the file holds, counted and not read from the container's header.
         promised_frames: what the container's header says, or None where it says nothing.
         fps: average frames per second of the source.
+        index: what was read of the file to find its frames; :func:`open_video` takes it back. None: nothing.
     """
 
     path: str
     num_frames: int
     promised_frames: int | None
     fps: float
+    index: FrameIndex | None = None
 
     @property
     @abstractmethod
@@ -93,12 +96,14 @@ class VideoReader(ABC):
         self.close()
 
 
-def open_video(path: str | os.PathLike, backend: str = "pyav") -> VideoReader:
+def open_video(path: str | os.PathLike, backend: str = "pyav", index: FrameIndex | None = None) -> VideoReader:
     """Open a video file.
 
     Args:
         path: a regular file.
         backend: "pyav", "decord", or "torchvision" (an alias of pyav, see :func:`resolve_backend`).
+        index: ``reader.index`` of the same file: saves PyAV from reading every packet again, which matters in movies;
+            decord makes its own.
 
     Raises:
         VideoError: the file is missing, empty, not a video, or has no video stream.
@@ -113,7 +118,7 @@ def open_video(path: str | os.PathLike, backend: str = "pyav") -> VideoReader:
         return DecordReader(path)
     from mutualnet3d.data.decode_pyav import PyAVReader
 
-    return PyAVReader(path)
+    return PyAVReader(path, index)
 
 
 @cache

@@ -11,7 +11,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from mutualnet3d.data.decode import VideoReader, resize
-from mutualnet3d.data.decode_index import read_index
+from mutualnet3d.data.decode_index import FrameIndex, read_index
 from mutualnet3d.errors import VideoError
 
 # Playlists that name network addresses must not be followed: no video file may make a training run wait for a server.
@@ -21,12 +21,12 @@ _OPTIONS = {"protocol_whitelist": "file,crypto,data"}
 class PyAVReader(VideoReader):
     """See :class:`mutualnet3d.data.decode.VideoReader`. One decoding thread: workers are the parallelism."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, index: FrameIndex | None = None):
         self.path = path
         self._reformatter = VideoReformatter()
         self._open()
-        self._index = read_index(self._container, self._stream)
-        self.num_frames = self._index.num_frames
+        self.index = index or read_index(self._container, self._stream)
+        self.num_frames = self.index.num_frames
         self.promised_frames = self._stream.frames or None
         if self.num_frames == 0:
             self.close()
@@ -60,7 +60,7 @@ class PyAVReader(VideoReader):
     def _decode_by_time(self, wanted: list[int], short_side: int | None) -> dict[int, np.ndarray] | None:
         """Decode from the nearest key frame on and tell frames by their times. None where the decoder's frames are not
         those that the packets announced (gradual refresh, wrong times): then only counting from the start is exact."""
-        start = self._index.seek_point(wanted[0])
+        start = self.index.seek_point(wanted[0])
         if start is None:
             return None
         key_frame, seek_time = start
@@ -68,7 +68,7 @@ class PyAVReader(VideoReader):
             self._container.seek(seek_time, stream=self._stream)
         except av.FFmpegError:
             return None
-        times = self._index.times
+        times = self.index.times
         # Only H.264 says reliably which frames no other frame needs: those are not decoded where they are not wanted.
         skippable = self._stream.codec_context.name == "h264"
         needed = set(times[[key_frame, *wanted]].tolist()) if skippable else None

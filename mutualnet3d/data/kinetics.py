@@ -1,21 +1,42 @@
-"""Videos with one label each: clips for training, all views of a video at once for testing."""
+"""Videos with labels: clips for training, all views of a video at once for testing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mutualnet3d.data.decode import open_video, resolve_backend
+from mutualnet3d.data.decode import VideoReader, resolve_backend
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.sampling import ClipSpec, random_clip
+from mutualnet3d.data.substitutes import first_readable, reason_within
 from mutualnet3d.data.transforms import TrainTransform, draw_scale, random_crop_and_flip
 from mutualnet3d.data.views import Preprocessing, VideoViews
-from mutualnet3d.errors import DataError, VideoError
+from mutualnet3d.errors import VideoError
 
-__all__ = ["TestItem", "TestVideos", "TrainClips", "TrainItem", "VideoEntry", "read_list"]
+__all__ = ["Entry", "TestItem", "TestVideos", "TrainClips", "TrainItem", "VideoEntry", "read_list"]
 
-_MAX_TRIES = 100
+Label = int | torch.Tensor  # a class; or float32 (K,), 1 for each class that a video with several labels has
+
+
+class Entry(Protocol):
+    """A video with labels, as lists give it.
+
+    Attributes:
+        path: names the video.
+        label: of the whole video.
+    """
+
+    path: str
+    label: Label
+
+    def open(self, backend: str) -> VideoReader:
+        """The open video. Raises VideoError."""
+
+    def clip_label(self, first: int, last: int, fps: float) -> Label:
+        """Label of the frames first..last, both included, of the video at ``fps`` frames per second."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +45,13 @@ class TrainItem:
 
     Attributes:
         clip: uint8 (3, T, crop, crop), RGB; stored channels last.
-        label: class.
+        label: class, or float32 (K,) with several labels.
         index: entry that the clip comes from; not the one asked for where that could not be read.
         failures: (path, reason) of every video that was tried before and could not be read.
     """
 
     clip: torch.Tensor
-    label: int
+    label: Label
     index: int
     failures: tuple[tuple[str, str], ...] = ()
 
@@ -47,7 +68,7 @@ class TestItem:
 
     __test__ = False  # pytest: this is no test
 
-    label: int
+    label: Label
     index: int
     path: str
     cut: VideoViews | None
@@ -72,7 +93,7 @@ class TrainClips(Dataset):
     An unreadable video is replaced by another one, drawn likewise; its failure travels with the item.
     """
 
-    def __init__(self, entries: list[VideoEntry], cfg, seed: int):
+    def __init__(self, entries: Sequence[Entry], cfg, seed: int):
         self.entries = entries
         self._seed = seed
         self._spec = ClipSpec.from_cfg(cfg)
@@ -86,27 +107,17 @@ class TrainClips(Dataset):
         """Raises DataError where 100 videos in a row cannot be read."""
         epoch, index = key
         rng = np.random.default_rng([self._seed, epoch, index, 1])  # 1: apart from the draws of EpochSampler
-        failures = []
-        while len(failures) < _MAX_TRIES:
-            entry = self.entries[index]
-            try:
-                clip = self._clip(entry.path, rng)
-            except VideoError as error:
-                failures.append((error.path, error.reason))
-                index = int(rng.integers(len(self.entries)))
-                continue
-            return TrainItem(torch.from_numpy(clip).permute(3, 0, 1, 2), entry.label, index, tuple(failures))
-        first = "; ".join(f"{path}: {reason}" for path, reason in failures[:3])
-        raise DataError(
-            f"{_MAX_TRIES} videos in a row cannot be read ({first}; ...); check DATA.PATH_PREFIX and "
-            "DATA.PATH_LABEL_SEPARATOR, and run tools/check_data.py on the list"
+        (clip, label), index, failures = first_readable(
+            index, lambda i: self.entries[i].path, len(self), lambda i: self._clip(self.entries[i], rng), rng
         )
+        return TrainItem(torch.from_numpy(clip).permute(3, 0, 1, 2), label, index, failures)
 
-    def _clip(self, path: str, rng: np.random.Generator) -> np.ndarray:
-        with open_video(path, self._backend) as video:
+    def _clip(self, entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, Label]:
+        with entry.open(self._backend) as video:
             indices = random_clip(video.num_frames, video.fps, self._spec, rng)
             frames = video.frames(indices, short_side=draw_scale(self._transform, rng))
-        return random_crop_and_flip(frames, self._transform, rng)
+            label = entry.clip_label(int(indices[0]), int(indices[-1]), video.fps)
+        return random_crop_and_flip(frames, self._transform, rng), label
 
 
 class TestVideos(Dataset):
@@ -117,7 +128,7 @@ class TestVideos(Dataset):
 
     __test__ = False  # pytest: this is no test
 
-    def __init__(self, entries: list[VideoEntry], cfg, num_views: int, num_crops: int):
+    def __init__(self, entries: Sequence[Entry], cfg, num_views: int, num_crops: int):
         self.entries = entries
         self._num_views, self._num_crops = num_views, num_crops
         self._preprocessing = Preprocessing.from_cfg(cfg)
@@ -130,8 +141,8 @@ class TestVideos(Dataset):
     def __getitem__(self, index: int) -> TestItem:
         entry = self.entries[index]
         try:
-            with open_video(entry.path, self._backend) as video:
+            with entry.open(self._backend) as video:
                 views = self._preprocessing.cut_video(video, self._num_views, self._num_crops)
         except VideoError as error:
-            return TestItem(entry.label, index, entry.path, None, error.reason)
+            return TestItem(entry.label, index, entry.path, None, reason_within(error, entry.path))
         return TestItem(entry.label, index, entry.path, views)

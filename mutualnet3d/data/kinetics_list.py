@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.errors import DataError
 
 
@@ -12,6 +13,14 @@ class VideoEntry(NamedTuple):
 
     path: str
     label: int
+
+    def open(self, backend: str) -> VideoReader:
+        """The open video. Raises VideoError."""
+        return open_video(self.path, backend)
+
+    def clip_label(self, first: int, last: int, fps: float) -> int:
+        """Every clip of the video has its label."""
+        return self.label
 
 
 def read_list(cfg, split: str, prefix: str | None = None) -> list[VideoEntry]:

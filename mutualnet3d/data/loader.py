@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from mutualnet3d.data.ava import DetectionClips, KeyFrames
+from mutualnet3d.data.detection import KeyFrameItem, collate_detections
 from mutualnet3d.data.kinetics import TestVideos, TrainClips, TrainItem
 from mutualnet3d.errors import ConfigError
 
@@ -19,7 +21,7 @@ class TrainBatch:
 
     Attributes:
         clips: uint8 (N, 3, T, H, W), stored channels last (``torch.channels_last_3d``).
-        labels: int64 (N,).
+        labels: int64 (N,), or float32 (N, K) with several labels.
         indices: int64 (N,), the entries that the clips come from.
         failures: (path, reason) of the unreadable videos met on the way.
     """
@@ -94,23 +96,61 @@ class EpochSampler(Sampler):
             yield self.epoch, index
 
 
-def train_loader(dataset: TrainClips, sampler: EpochSampler, cfg) -> DataLoader:
-    """Loader of :class:`TrainBatch`. Use one for all epochs, with ``sampler.set_epoch`` between them."""
+def train_loader(dataset: TrainClips | DetectionClips, sampler: EpochSampler, cfg) -> DataLoader:
+    """Loader of :class:`TrainBatch`; from :class:`DetectionClips` of :class:`DetectionBatch`. Use one for all epochs,
+    with ``sampler.set_epoch`` between them."""
     return DataLoader(
         dataset,
         batch_size=sampler.batch_size,
         sampler=sampler,
-        collate_fn=collate_clips,
+        collate_fn=collate_detections if isinstance(dataset, DetectionClips) else collate_clips,
         drop_last=True,
         **_worker_options(cfg),
     )
 
 
-def video_loader(dataset: TestVideos, cfg, rank: int = 0, world_size: int = 1) -> DataLoader:
-    """Loader of single :class:`TestItem`, in the order of the list; each rank gets every ``world_size``-th video, none
-    of them twice."""
+def video_loader(
+    dataset: TestVideos | KeyFrames, cfg, rank: int = 0, world_size: int = 1
+) -> "DataLoader | KeyFrameLoader":
+    """Loader of single :class:`TestItem`; from :class:`KeyFrames` of :class:`KeyFrameItem`. In the order of the list.
+
+    Each rank gets its share, every ``world_size``-th video (or run of key frames), and none of them twice.
+    """
+    if isinstance(dataset, KeyFrames):
+        return KeyFrameLoader(dataset, cfg, rank, world_size)
     order = range(rank, len(dataset), world_size)
     return DataLoader(dataset, batch_size=None, sampler=order, collate_fn=_as_it_is, **_worker_options(cfg))
+
+
+class KeyFrameLoader:
+    """Iterates over :class:`KeyFrameItem`. A worker reads runs of 8 neighbours, whose clips share frames."""
+
+    _RUN = 8
+
+    def __init__(self, dataset: KeyFrames, cfg, rank: int = 0, world_size: int = 1):
+        starts = range(rank * self._RUN, len(dataset), world_size * self._RUN)
+        runs = [range(start, min(start + self._RUN, len(dataset))) for start in starts]
+        self._length = sum(map(len, runs))
+        self._loader = DataLoader(
+            _Runs(dataset), batch_size=None, sampler=runs, collate_fn=_as_it_is, **_worker_options(cfg)
+        )
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[KeyFrameItem]:
+        for items in self._loader:
+            yield from items
+
+
+class _Runs(Dataset):
+    """Key frames by runs of indices."""
+
+    def __init__(self, dataset: KeyFrames):
+        self._dataset = dataset
+
+    def __getitem__(self, run: range) -> list[KeyFrameItem]:
+        return self._dataset.read(run)
 
 
 def collate_clips(items: list[TrainItem]) -> TrainBatch:
@@ -118,7 +158,7 @@ def collate_clips(items: list[TrainItem]) -> TrainBatch:
     stacked = torch.stack([item.clip.permute(1, 2, 3, 0) for item in items])
     return TrainBatch(
         clips=stacked.permute(0, 4, 1, 2, 3),
-        labels=torch.tensor([item.label for item in items]),
+        labels=torch.stack([torch.as_tensor(item.label) for item in items]),
         indices=torch.tensor([item.index for item in items]),
         failures=tuple(failure for item in items for failure in item.failures),
     )

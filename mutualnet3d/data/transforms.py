@@ -51,6 +51,28 @@ def draw_scale(transform: TrainTransform, rng: np.random.Generator) -> int:
     return int(rng.integers(low, high + 1))
 
 
+@dataclass(frozen=True)
+class Window:
+    """A square of a frame: ``top`` and ``left`` in pixels, its side ``size``, and whether it is mirrored."""
+
+    top: int
+    left: int
+    size: int
+    mirrored: bool
+
+    def cut(self, frames: np.ndarray) -> np.ndarray:
+        """The window of every frame: uint8 (T, H, W, 3) -> (T, size, size, 3), a new contiguous array."""
+        clip = frames[:, self.top : self.top + self.size, self.left : self.left + self.size]
+        return np.array(clip[:, :, ::-1] if self.mirrored else clip, order="C")
+
+
+def draw_window(height: int, width: int, transform: TrainTransform, rng: np.random.Generator) -> Window:
+    """A square of ``transform.crop`` pixels anywhere in a frame of this size, mirrored half of the time."""
+    top = int(rng.integers(0, height - transform.crop + 1))
+    left = int(rng.integers(0, width - transform.crop + 1))
+    return Window(top, left, transform.crop, mirrored=transform.flip and rng.random() < 0.5)
+
+
 def random_crop_and_flip(frames: np.ndarray, transform: TrainTransform, rng: np.random.Generator) -> np.ndarray:
     """Cut the same random square out of every frame, and mirror the clip half of the time.
 
@@ -60,13 +82,7 @@ def random_crop_and_flip(frames: np.ndarray, transform: TrainTransform, rng: np.
     Returns:
         uint8 (T, crop, crop, 3), a new contiguous array.
     """
-    height, width = frames.shape[1:3]
-    top = int(rng.integers(0, height - transform.crop + 1))
-    left = int(rng.integers(0, width - transform.crop + 1))
-    clip = frames[:, top : top + transform.crop, left : left + transform.crop]
-    if transform.flip and rng.random() < 0.5:
-        clip = clip[:, :, ::-1]
-    return np.array(clip, order="C")
+    return draw_window(*frames.shape[1:3], transform, rng).cut(frames)
 
 
 def uniform_crop_offsets(height: int, width: int, crop: int, num_crops: int) -> list[tuple[int, int]]:

@@ -52,8 +52,8 @@ class Preprocessing:
     Attributes:
         clip: frames of a view and their distance.
         crop: side of a view, pixels (DATA.TEST_CROP_SIZE).
-        short_side: of the frames that one centre crop is cut from, pixels (DATA.TRAIN_JITTER_SCALES[0]); several crops
-            are cut from frames whose shorter side is ``crop``.
+        short_side: of the frames that one centre crop is cut from, pixels (DATA.TRAIN_JITTER_SCALES[0]; for Charades
+            DATA.TEST_CROP_SIZE); several crops are cut from frames whose shorter side is ``crop``.
         mean, std: of each channel, for pixels in [0, 1].
     """
 
@@ -65,10 +65,11 @@ class Preprocessing:
 
     @classmethod
     def from_cfg(cls, cfg) -> Preprocessing:
-        """Read the DATA node."""
-        data = cfg.DATA
-        short_side = max(data.TRAIN_JITTER_SCALES[0], data.TEST_CROP_SIZE)
-        return cls(ClipSpec.from_cfg(cfg), data.TEST_CROP_SIZE, short_side, tuple(data.MEAN), tuple(data.STD))
+        """Read the DATA node and TRAIN.DATASET."""
+        data, clip = cfg.DATA, ClipSpec.from_cfg(cfg)
+        lowest = data.TEST_CROP_SIZE if clip.source_frames else data.TRAIN_JITTER_SCALES[0]
+        short_side = max(lowest, data.TEST_CROP_SIZE)
+        return cls(clip, data.TEST_CROP_SIZE, short_side, tuple(data.MEAN), tuple(data.STD))
 
     def check_views(self, num_views: int, num_crops: int) -> None:
         """ConfigError unless there is at least 1 temporal view, and 1 or 3 crops."""

@@ -29,6 +29,9 @@ def test_every_key_is_read_refused_or_announced():
     "overrides",
     [
         ["AUG.ENABLE", True],
+        ["AVA.BGR", True],
+        ["DATA.REVERSE_INPUT_CHANNEL", True],
+        ["AVA.TRAIN_USE_COLOR_AUGMENTATION", True],
         ["DATA.TRAIN_JITTER_SCALES_RELATIVE", [0.08, 1.0]],
         ["TEST.NUM_TEMPORAL_CLIPS", [3]],
         ["MODEL.LOSS_FUNC", "bce_logit"],

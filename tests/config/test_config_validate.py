@@ -55,6 +55,9 @@ SLOW = ["MODEL.ARCH", "slow"]
         (["CALIBRATION.CONFIGURATIONS", [3]], "CALIBRATION.CONFIGURATIONS holds .*3"),
         (["QUERY_TABLE.FILE", ""], "QUERY_TABLE.FILE is empty"),
         (["SYNTHETIC.SIZE", [96]], "SYNTHETIC.SIZE"),
+        (["AVA.FPS", 0], "AVA.FPS"),
+        (["AVA.START_SECOND", -1], "AVA.START_SECOND"),
+        (["CHARADES.LISTS", "csv"], "CHARADES.LISTS"),
     ],
 )
 def test_refused(overrides, message):

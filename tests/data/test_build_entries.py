@@ -31,3 +31,21 @@ def test_synthetic_is_rendered_first(cfg, tmp_path):
     entries = build_entries(cfg, "train")
     assert sorted(entry.label for entry in entries) == list(range(len(motions)))
     assert all((tmp_path / "videos").joinpath(entry.path).is_file() for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"TRAIN.DATASET": "charades"}, r"TRAIN\.DATASET is 'charades' and TEST\.DATASET 'kinetics'.*the same one"),
+        ({"TRAIN.DATASET": "ava", "TEST.DATASET": "Ava"}, r"ava and DETECTION\.ENABLE False; it must be True"),
+        ({"TRAIN.DATASET": "charades", "TEST.DATASET": "charades"}, r"DATA\.MULTI_LABEL False; it must be True"),
+        ({"DATA.MULTI_LABEL": True}, r"kinetics and DATA\.MULTI_LABEL True; it must be False"),
+        ({"DETECTION.ENABLE": True}, r"kinetics and DETECTION\.ENABLE True; it must be False"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(cfg, overrides, message):
+    for key, value in overrides.items():
+        node, name = key.split(".")
+        cfg[node][name] = value
+    with pytest.raises(ConfigError, match=message):
+        build_entries(cfg, "train")

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mutualnet3d.data.sampling import ClipSpec, clip_span, random_clip, view_clips
+from mutualnet3d.data.sampling import (
+    ClipSpec,
+    clip_around,
+    clip_span,
+    key_frame_number,
+    random_clip,
+    view_clips,
+)
 from mutualnet3d.errors import ConfigError
 
 EIGHT_BY_EIGHT = ClipSpec(num_frames=8, sampling_rate=8)
@@ -78,3 +85,37 @@ def test_refusals():
         ClipSpec(0, 8)
     with pytest.raises(ConfigError, match="NUM_ENSEMBLE_VIEWS is 0"):
         view_clips(10, 30.0, EIGHT_BY_EIGHT, 0)
+
+
+@pytest.mark.parametrize(("length", "frames", "rate"), [(200, 8, 4), (29, 8, 4), (28, 8, 4), (10, 8, 4), (1, 3, 5)])
+def test_charades_clips_against_the_rule(length, frames, rate):
+    """Every start that PySlowFast may draw is drawn, and no other; test views are spread from end to end."""
+    spec = ClipSpec(frames, rate, source_frames=True)
+    span = (frames - 1) * rate + 1
+    allowed = {
+        tuple(max(min(start + i * rate, length - 1), 0) for i in range(frames))
+        for start in range(min(length - span, 0), max(length - span, 0) + 1)
+    }
+    rng = np.random.default_rng(0)
+    assert {tuple(random_clip(length, 17.0, spec, rng).tolist()) for _ in range(4000)} == allowed
+    for views in (2, 3, 10):
+        gap = float(max(length - span, 0)) / (views - 1)
+        starts = [round(gap * view) for view in range(views)]
+        wanted = [[max(min(start + i * rate, length - 1), 0) for i in range(frames)] for start in starts]
+        assert view_clips(length, 17.0, spec, views).tolist() == wanted
+    assert view_clips(length, 17.0, spec, 1)[0, 0] == max(length - span, 0) // 2
+
+
+@pytest.mark.parametrize(("frames", "rate"), [(8, 8), (4, 16), (32, 2), (16, 5), (3, 7)])
+def test_clips_of_key_frames_are_pyslowfasts(frames, rate):
+    get_sequence = pytest.importorskip("slowfast.datasets.utils").get_sequence
+    for center in (0, 3, 40, 299):
+        wanted = get_sequence(center, frames * rate // 2, rate, num_frames=300)
+        assert clip_around(center, 300, 30.0, ClipSpec(frames, rate)).tolist() == wanted
+
+
+def test_key_frames_of_other_frame_rates():
+    assert clip_around(50, 300, 15.0, ClipSpec(4, 4)).tolist() == [46, 48, 50, 52]
+    assert clip_around(50, 300, 30000 / 1001, ClipSpec(4, 16)).tolist() == [18, 34, 50, 66]
+    assert clip_around(10, 300, 30.0, ClipSpec(5, 1)).tolist() == [8, 9, 10, 11, 12]
+    assert [key_frame_number(second, 30000 / 1001) for second in (0, 2, 898)] == [0, 60, 26913]

@@ -11,15 +11,15 @@ from test_shared import CONFIGURATIONS, LISTS, batches, build, list_of  # noqa: 
 from tiny import tiny_cfg  # noqa: E402
 
 import mutualnet3d as mn  # noqa: E402
-from mutualnet3d.data import kinetics  # noqa: E402
+from mutualnet3d.data import kinetics_list  # noqa: E402
 from mutualnet3d.distributed import processes  # noqa: E402
 from mutualnet3d.evaluation.resumable import evaluate_list  # noqa: E402
 
 
 def main(data: str, output: Path) -> None:
     cfg = tiny_cfg("DATA.PATH_TO_DATA_DIR", data)
-    opened, original = [], kinetics.open_video
-    kinetics.open_video = lambda path, *rest: opened.append(path) or original(path, *rest)
+    opened, original = [], kinetics_list.open_video
+    kinetics_list.open_video = lambda path, *rest: opened.append(path) or original(path, *rest)
     with processes() as group:
         seen = {"rank": group.rank, "world_size": group.world_size}
         seen["gathered"], seen["all"] = group.gather(group.rank), group.all_gather(group.rank * 10)
