@@ -10,7 +10,7 @@ import torch
 from mutualnet3d.calibration import discard_statistics
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import VideoEntry, build_entries
+from mutualnet3d.data import Entries, build_entries
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
@@ -19,7 +19,7 @@ from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
 from mutualnet3d.models.weights import load_weights
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.testing import run_test, search, tabulate
+from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.checkpoint import newest_readable
 from mutualnet3d.training.device import choose_device
 from mutualnet3d.training.loop import Lists, train
@@ -34,7 +34,8 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     """Everything that ``cfg`` enables; returns the query table where one was made, on rank 0.
 
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
-    ``test_scores.npz``, the query table and its curve. Several processes share calibration and testing; rank 0 writes.
+    ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share calibration and
+    testing; rank 0 writes.
     """
     check_supported(cfg)
     _check_processes(cfg, processes)
@@ -60,16 +61,10 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     _save(model, cfg, processes)
     if not cfg.TEST.ENABLE:
         return None
-    tabulated = adaptive and cfg.QUERY_TABLE.ENABLE
-    grid, searched = configurations, None
-    if tabulated and 0 < cfg.QUERY_TABLE.SEARCH_VIDEOS < len(test_entries):
-        configurations, searched = search(model, cfg, configurations, test_entries, processes)
-    result = run_test(model, cfg, configurations, test_entries, processes)
+    candidates, searched = search(model, cfg, configurations, test_entries, processes)
     if searched:
-        _forget(model, cfg, [c for c in grid if c not in configurations], processes)
-    if result is None or not tabulated:
-        return None
-    return tabulate(model, cfg, result, output / MODEL_FILE, searched)
+        _forget(model, cfg, [c for c in configurations if c not in candidates], processes)
+    return evaluate_and_tabulate(model, cfg, candidates, test_entries, output / MODEL_FILE, searched, processes)
 
 
 def _check_processes(cfg, processes: Processes) -> None:
@@ -122,13 +117,14 @@ def _calibrate(
     model: AdaptiveNetwork,
     cfg,
     configurations: tuple[Configuration, ...],
-    entries: list[VideoEntry] | None,
+    entries: Entries | None,
     processes: Processes,
 ) -> None:
     """Statistics of the configurations that lack them, from an interrupted run's file or from training clips."""
     if all(c in model.calibrated for c in configurations):
         return
-    entries = entries or processes.broadcast(build_entries(cfg, "train") if processes.first else None)
+    if entries is None:
+        entries = processes.broadcast(build_entries(cfg, "train") if processes.first else None)
     if len(model.calibrated) == 1:
         adopt_statistics(model, cfg, entries, Path(cfg.OUTPUT_DIR) / MODEL_FILE)
     lacking = {c for part in processes.all_gather(set(configurations) - set(model.calibrated)) for c in part}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import simplejson
@@ -13,33 +14,52 @@ import torch
 import mutualnet3d
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
-from mutualnet3d.data import VideoEntry
+from mutualnet3d.data import Entries
 from mutualnet3d.distributed import ALONE, Processes
+from mutualnet3d.errors import ConfigError
+from mutualnet3d.evaluation.measures import Measure, measures
 from mutualnet3d.evaluation.result import GridResult
 from mutualnet3d.evaluation.resumable import evaluate_list
 from mutualnet3d.evaluation.search import RULE, choose_candidates, draw_videos
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.visualization import plot_accuracy_gmacs
+from mutualnet3d.visualization import plot_accuracy_gmacs, write_report
 
 RESULTS_FILE, SCORES_FILE, SEARCH_FILE = "test_results.json", "test_scores.npz", "search_scores.npz"
 CURVE_FILE = "accuracy_gmacs.png"
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Tested:
+    """Scores, and what they are worth at each configuration."""
+
+    result: GridResult
+    measures: dict[Configuration, Measure]
+
+
 def search(
     model: AdaptiveNetwork,
     cfg,
     configurations: tuple[Configuration, ...],
-    entries: list[VideoEntry],
+    entries: Entries,
     processes: Processes = ALONE,
-) -> tuple[tuple[Configuration, ...], dict]:
+) -> tuple[tuple[Configuration, ...], dict | None]:
     """Evaluate all ``configurations`` on QUERY_TABLE.SEARCH_VIDEOS of ``entries``; same arguments on every rank.
 
     Returns:
-        The candidates (:func:`~mutualnet3d.evaluation.search.choose_candidates`), and what a table says of the search.
+        The candidates (:func:`~mutualnet3d.evaluation.search.choose_candidates`), and what a table says of the search;
+        all ``configurations`` and None where QUERY_TABLE asks for no search, or for as many videos as there are.
     """
+    table = cfg.QUERY_TABLE
+    if not (cfg.MUTUALNET.ENABLE and table.ENABLE and 0 < table.SEARCH_VIDEOS < len(entries)):
+        return configurations, None
+    if cfg.DATA.MULTI_LABEL or cfg.DETECTION.ENABLE:
+        raise ConfigError(
+            f"QUERY_TABLE.SEARCH_VIDEOS is {cfg.QUERY_TABLE.SEARCH_VIDEOS}: the search compares configurations video "
+            "by video, which mAP does not allow; set it to 0 and list few QUERY_TABLE.CONFIGURATIONS"
+        )
     drawn = draw_videos(entries, cfg.QUERY_TABLE.SEARCH_VIDEOS, cfg.RNG_SEED)
     _logger.info("searching %d configurations on %d of %d videos", len(configurations), len(drawn), len(entries))
     path = Path(cfg.OUTPUT_DIR) / SEARCH_FILE
@@ -55,13 +75,32 @@ def search(
     return processes.broadcast(candidates), facts
 
 
+def evaluate_and_tabulate(
+    model: AdaptiveNetwork,
+    cfg,
+    configurations: Sequence[Configuration],
+    entries: Entries,
+    model_file: Path,
+    searched: dict | None = None,
+    processes: Processes = ALONE,
+) -> QueryTable | None:
+    """Evaluate the test list, write what OUTPUT_DIR gets of it and, with QUERY_TABLE.ENABLE, the table of
+    ``model_file``, which rank 0 returns."""
+    tested = run_test(model, cfg, configurations, entries, processes)
+    if tested is None:
+        return None
+    table = tabulate(model, cfg, tested, model_file, searched) if cfg.QUERY_TABLE.ENABLE else None
+    _logger.info("report: %s", write_report(cfg.OUTPUT_DIR))
+    return table
+
+
 def run_test(
     model: AdaptiveNetwork,
     cfg,
     configurations: Sequence[Configuration],
-    entries: list[VideoEntry],
+    entries: Entries,
     processes: Processes = ALONE,
-) -> GridResult | None:
+) -> Tested | None:
     """Evaluate the test list; rank 0 writes the accuracies, the unreadable videos by name, and every video's scores."""
     views, crops = cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS
     _logger.info(
@@ -73,29 +112,30 @@ def run_test(
         return None
     for path, reason in result.missing:
         _logger.warning("missing from the result: %s: %s", path, reason)
-    accuracies = result.accuracies()
-    if model.space.full in accuracies:
-        _logger.info("full configuration %s: %s", model.space.full, accuracies[model.space.full])
+    found = measures(result, cfg)
+    if model.space.full in found:
+        _logger.info("full configuration %s: %s", model.space.full, found[model.space.full].text)
     values = {
+        "metric": next(iter(found.values())).metric,
         "views": [views, crops],
-        "videos": len(result.labels),
+        "videos": len(set(result.indices.tolist())),
         "missing": [{"path": path, "reason": reason} for path, reason in result.missing],
-        "accuracies": {str(c): {"top1": a.top1, "top5": a.top5} for c, a in accuracies.items()},
+        "accuracies": {str(c): measure.values for c, measure in found.items()},
+        "per_class": {str(c): measure.per_class for c, measure in found.items() if measure.per_class},
     }
-    write_text(output / RESULTS_FILE, simplejson.dumps(values, indent=2) + "\n")
-    return result
+    write_text(output / RESULTS_FILE, simplejson.dumps(values, indent=2, ignore_nan=True) + "\n")
+    return Tested(result, found)
 
 
-def tabulate(
-    model: AdaptiveNetwork, cfg, result: GridResult, model_file: Path, searched: dict | None = None
-) -> QueryTable:
+def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, searched: dict | None = None) -> QueryTable:
     """Count, join with the accuracies, write the table of ``model_file`` and draw its curve."""
     output = Path(cfg.OUTPUT_DIR)
-    entries, accuracies = [], result.accuracies()
-    costs = complexities(model, accuracies, crop=cfg.DATA.TEST_CROP_SIZE)
-    for configuration, accuracy in accuracies.items():
-        cost = costs[configuration]
-        entries.append(Entry(configuration, cost.gmacs, cost.mparams, accuracy.top1, accuracy.top5))
+    costs = complexities(model, tested.measures, crop=cfg.DATA.TEST_CROP_SIZE)
+    entries = tuple(
+        Entry(configuration, costs[configuration].gmacs, costs[configuration].mparams, measure.accuracy, measure.top5)
+        for configuration, measure in tested.measures.items()
+    )
+    result, metric = tested.result, next(iter(tested.measures.values())).metric
     inside = model_file.resolve().parent == output.resolve()
     calibrated = [model.statistics_provenance.get(c, {}).get("batches") for c in result.configurations]
     provenance = {
@@ -104,7 +144,7 @@ def tabulate(
         "architecture": cfg.MODEL.ARCH,
         "space": model.space.to_dict(),
         "data": str(cfg.DATA.PATH_TO_DATA_DIR),
-        "videos": len(result.labels),
+        "videos": len(set(result.indices.tolist())),
         "missing": len(result.missing),
         "views": {"temporal": cfg.TEST.NUM_ENSEMBLE_VIEWS, "spatial": cfg.TEST.NUM_SPATIAL_CROPS},
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
@@ -116,7 +156,7 @@ def tabulate(
         "mutualnet3d": mutualnet3d.__version__,
         "torch": torch.__version__,
     }
-    table = QueryTable(tuple(entries), "top1", provenance)
+    table = QueryTable(entries, metric, provenance)
     table.save(output / cfg.QUERY_TABLE.FILE)
     title = f"{cfg.MODEL.ARCH}: one network, {len(entries)} configurations"
     plot_accuracy_gmacs(table.entries, output / CURVE_FILE, title=title)

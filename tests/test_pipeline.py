@@ -21,7 +21,7 @@ from mutualnet3d.evaluation.result import load_scores
 
 LEFT = {
     *("checkpoints", "config.yaml", "log.jsonl", "stdout.log", "model.pyth", "test_results.json"),
-    *("test_scores.npz", "query_table.json", "accuracy_gmacs.png"),
+    *("test_scores.npz", "query_table.json", "accuracy_gmacs.png", "report.html"),
 }
 
 
@@ -195,7 +195,8 @@ def test_the_newest_checkpoint_is_tested_where_none_is_named(output, tiny_data):
 def test_plain_training(tiny_data, tmp_path):
     assert main(words(tiny_data, tmp_path / "plain", "MUTUALNET.ENABLE", False, "SOLVER.MAX_EPOCH", 1)) == 0
     found = {path.name for path in (tmp_path / "plain").iterdir()}
-    assert found == LEFT - {"query_table.json", "accuracy_gmacs.png"}
+    assert found == LEFT
+    assert len(mn.QueryTable.load(tmp_path / "plain" / "query_table.json").entries) == 1
     assert mn.load_model(tmp_path / "plain" / "model.pyth").calibrated == (mn.Configuration(1.0, 32, 4),)
     results = json.loads((tmp_path / "plain" / "test_results.json").read_text())
     assert list(results["accuracies"]) == ["1.0-32-4"]

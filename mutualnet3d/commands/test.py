@@ -24,7 +24,7 @@ from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.pipeline import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.summary import print_table
-from mutualnet3d.testing import run_test, search, tabulate
+from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.device import choose_device
 
 HELP = """
@@ -99,13 +99,8 @@ def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     _require_statistics(model, configurations, path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
-    searched = None
-    if adaptive and 0 < cfg.QUERY_TABLE.SEARCH_VIDEOS < len(entries):
-        configurations, searched = search(model, cfg, configurations, entries, group)
-    result = run_test(model, cfg, configurations, entries, group)
-    if result is None or not (adaptive and cfg.QUERY_TABLE.ENABLE):
-        return None
-    return tabulate(model, cfg, result, path, searched)
+    candidates, searched = search(model, cfg, configurations, entries, group)
+    return evaluate_and_tabulate(model, cfg, candidates, entries, path, searched, group)
 
 
 def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configuration, ...], path: Path) -> None:

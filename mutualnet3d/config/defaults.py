@@ -29,7 +29,7 @@ CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   BATCH_SIZE: 0          # clips per batch; 0 = TRAIN.BATCH_SIZE
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; empty = those of the query table
 
-QUERY_TABLE:             # acts on adaptive networks only (MUTUALNET.ENABLE)
+QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE False) has one entry: full
   ENABLE: True           # evaluate the configurations after training and write the table
   WIDTHS: []             # fractions; the grid takes them with every spatial and temporal value.
                          # Empty = lowest, middle and highest width of the space

@@ -71,11 +71,13 @@ def check_supported(cfg: CfgNode) -> None:
     for key in changed:
         if UNREAD.fullmatch(key):
             _logger.warning("%s is set, and nothing in mutualnet3d reads it", key)
-    if cfg.DETECTION.ENABLE or cfg.DATA.MULTI_LABEL or cfg.MODEL.LOSS_FUNC != "cross_entropy":
+    several = cfg.DETECTION.ENABLE or cfg.DATA.MULTI_LABEL
+    losses, activation = (("bce", "bce_logit"), "sigmoid") if several else (("cross_entropy",), "softmax")
+    if cfg.MODEL.LOSS_FUNC not in losses or activation != cfg.MODEL.HEAD_ACT:
         raise ConfigError(
-            f"DETECTION.ENABLE {cfg.DETECTION.ENABLE}, DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}, MODEL.LOSS_FUNC "
-            f"{cfg.MODEL.LOSS_FUNC}: this version trains and tests on videos with one label each; set False, False "
-            "and cross_entropy"
+            f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC} and MODEL.HEAD_ACT {cfg.MODEL.HEAD_ACT} with DETECTION.ENABLE "
+            f"{cfg.DETECTION.ENABLE} and DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}: set {' or '.join(losses)}, and "
+            f"{activation}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from mutualnet3d.data.ava import DetectionClips, KeyFrames
 from mutualnet3d.data.ava_table import KeyFrameTable
-from mutualnet3d.data.build import build_entries, test_dataset, train_dataset
+from mutualnet3d.data.build import Entries, build_entries, list_files, test_dataset, train_dataset
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.data.detection import DetectionBatch, DetectionTrainItem, KeyFrameItem
 from mutualnet3d.data.kinetics import Entry, TestItem, TestVideos, TrainClips, TrainItem
@@ -16,6 +16,7 @@ __all__ = [
     "DetectionBatch",
     "DetectionClips",
     "DetectionTrainItem",
+    "Entries",
     "Entry",
     "EpochSampler",
     "KeyFrameItem",
@@ -32,6 +33,7 @@ __all__ = [
     "VideoReader",
     "VideoViews",
     "build_entries",
+    "list_files",
     "normalise",
     "open_video",
     "read_list",

@@ -34,8 +34,21 @@ def evaluation_files(cfg) -> EvaluationFiles:
     return EvaluationFiles(_annotation(cfg, ava.GROUNDTRUTH_FILE), _annotation(cfg, ava.LABEL_MAP_FILE), exclusions)
 
 
+def seconds_apart(cfg, split: str) -> int:
+    """Key frames whose second it divides are evaluated: 4 for "val" without AVA.FULL_TEST_ON_VAL, else 1."""
+    return _VAL_SECONDS if split == "val" and not cfg.AVA.FULL_TEST_ON_VAL else 1
+
+
 def _annotation(cfg, name: str) -> str:
     return os.path.join(cfg.AVA.ANNOTATION_DIR, name)
+
+
+def box_lists(cfg, split: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files of ground truth, and of predicted boxes, that ``split`` is read from."""
+    training = split == "train"
+    truths = cfg.AVA.TRAIN_GT_BOX_LISTS if training else ()
+    predicted = cfg.AVA.TRAIN_PREDICT_BOX_LISTS if training else cfg.AVA.TEST_PREDICT_BOX_LISTS
+    return tuple(_annotation(cfg, name) for name in truths), tuple(_annotation(cfg, name) for name in predicted)
 
 
 def read_key_frames(cfg, split: str) -> KeyFrameTable:
@@ -56,9 +69,7 @@ def read_key_frames(cfg, split: str) -> KeyFrameTable:
             frame lists, a key frame outside its video; or no box is left.
     """
     training, threshold = split == "train", cfg.AVA.DETECTION_SCORE_THRESH
-    truths = [_annotation(cfg, name) for name in cfg.AVA.TRAIN_GT_BOX_LISTS] if training else []
-    predicted = cfg.AVA.TRAIN_PREDICT_BOX_LISTS if training else cfg.AVA.TEST_PREDICT_BOX_LISTS
-    predicted = [_annotation(cfg, name) for name in predicted]
+    truths, predicted = box_lists(cfg, split)
     files = [_BoxFile.all_of(path, read_ground_truth(path)) for path in truths]
     files += [_read_predicted(path, threshold) for path in predicted if path not in truths]
     if training:
@@ -128,7 +139,7 @@ def _left_out(cfg, split: str, frames: tuple[KeyFrame, ...]) -> Iterable[bool]:
     """Of each key frame whether the evaluation skips it."""
     path = evaluation_files(cfg).exclusions
     excluded = read_exclusions(path) if path else frozenset()
-    step = _VAL_SECONDS if split == "val" and not cfg.AVA.FULL_TEST_ON_VAL else 1
+    step = seconds_apart(cfg, split)
     return (frame in excluded or frame.second % step != 0 for frame in frames)
 
 

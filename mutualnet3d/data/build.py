@@ -1,20 +1,22 @@
 """From the name of a data set to its lists and its items: the one place that knows which is read how."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mutualnet3d.data.ava import DetectionClips, KeyFrames
-from mutualnet3d.data.ava_list import read_key_frames
+from mutualnet3d.data.ava_list import box_lists, read_key_frames
 from mutualnet3d.data.ava_table import KeyFrameTable
-from mutualnet3d.data.charades_list import read_charades
+from mutualnet3d.data.charades_list import charades_list, read_charades
 from mutualnet3d.data.kinetics import Entry, TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import read_list
 from mutualnet3d.errors import ConfigError
 
 DATASETS = ("kinetics", "synthetic", "charades", "ava")
 _SINGLE_LABEL = ("kinetics", "synthetic")
+Entries = Sequence[Entry] | KeyFrameTable
 
 
-def build_entries(cfg, split: str) -> Sequence[Entry] | KeyFrameTable:
+def build_entries(cfg, split: str) -> Entries:
     """Videos, or key frames, of ``split``: "train" and "val" belong to TRAIN.DATASET, "test" to TEST.DATASET.
 
     "synthetic" renders its files into DATA.PATH_TO_DATA_DIR first, where they are not there yet.
@@ -31,18 +33,26 @@ def build_entries(cfg, split: str) -> Sequence[Entry] | KeyFrameTable:
     return {"kinetics": read_list, "charades": read_charades, "ava": read_key_frames}[name](cfg, split)
 
 
-def train_dataset(entries: Sequence[Entry] | KeyFrameTable, cfg, seed: int) -> TrainClips | DetectionClips:
+def train_dataset(entries: Entries, cfg, seed: int) -> TrainClips | DetectionClips:
     """Training items of what :func:`build_entries` gave."""
     return (DetectionClips if isinstance(entries, KeyFrameTable) else TrainClips)(entries, cfg, seed)
 
 
-def test_dataset(
-    entries: Sequence[Entry] | KeyFrameTable, cfg, num_views: int, num_crops: int
-) -> TestVideos | KeyFrames:
+def test_dataset(entries: Entries, cfg, num_views: int, num_crops: int) -> TestVideos | KeyFrames:
     """Test items of what :func:`build_entries` gave; key frames have one view."""
     if isinstance(entries, KeyFrameTable):
         return KeyFrames(entries, cfg)
     return TestVideos(entries, cfg, num_views, num_crops)
+
+
+def list_files(cfg, split: str) -> tuple[Path, ...]:
+    """The files that name the items of ``split``, for records of where something comes from."""
+    name = _dataset_name(cfg, "TEST" if split == "test" else "TRAIN")
+    if name == "charades":
+        return (charades_list(cfg, split),)
+    if name == "ava":
+        return tuple(map(Path, dict.fromkeys(sum(box_lists(cfg, split), ()))))
+    return (Path(cfg.DATA.PATH_TO_DATA_DIR) / f"{split}.csv",)
 
 
 test_dataset.__test__ = False  # pytest: this is no test

@@ -27,16 +27,23 @@ def read_charades(cfg, split: str) -> list[ListedVideo] | list[SegmentedVideo]:
         ConfigError: no such kind of list.
         DataError: naming file and line: a list is missing, empty or malformed, or a label out of range.
     """
-    folder, kind, training = Path(cfg.DATA.PATH_TO_DATA_DIR), cfg.CHARADES.LISTS, split == "train"
-    num_classes = cfg.MODEL.NUM_CLASSES
+    path, num_classes = charades_list(cfg, split), cfg.MODEL.NUM_CLASSES
+    if cfg.CHARADES.LISTS == "frames":
+        frames = read_frame_lists([path], cfg.DATA.PATH_PREFIX, num_classes)
+        return [ListedVideo(frames, video, num_classes) for video in range(len(frames.videos))]
+    return read_segments(path, cfg.DATA.PATH_PREFIX, num_classes)
+
+
+def charades_list(cfg, split: str) -> Path:
+    """The file that lists ``split``; "val" and "test" are the same. ConfigError for an unknown CHARADES.LISTS."""
+    kind, training = cfg.CHARADES.LISTS, split == "train"
     if kind not in CHARADES_LISTS:
         raise ConfigError(f"CHARADES.LISTS is {kind!r}; it must be one of {', '.join(CHARADES_LISTS)}")
     if kind == "frames":
-        path = folder / ("train.csv" if training else "val.csv")
-        frames = read_frame_lists([path], cfg.DATA.PATH_PREFIX, num_classes)
-        return [ListedVideo(frames, video, num_classes) for video in range(len(frames.videos))]
-    path = folder / (cfg.CHARADES.TRAIN_FILE if training else cfg.CHARADES.TEST_FILE)
-    return read_segments(path, cfg.DATA.PATH_PREFIX, num_classes)
+        name = "train.csv" if training else "val.csv"
+    else:
+        name = cfg.CHARADES.TRAIN_FILE if training else cfg.CHARADES.TEST_FILE
+    return Path(cfg.DATA.PATH_TO_DATA_DIR) / name
 
 
 def read_segments(path: str | os.PathLike, prefix: str, num_classes: int) -> list[SegmentedVideo]:

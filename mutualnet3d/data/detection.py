@@ -92,6 +92,10 @@ class KeyFrameItem:
             raise VideoError(self.path, self.error)
         return torch.cat([torch.zeros(len(self.boxes), 1), self.boxes], dim=1)
 
+    def without_frames(self) -> "KeyFrameItem":
+        """What is known of the key frame, without its pixels."""
+        return replace(self, clip=None)
+
     def pin_memory(self) -> "KeyFrameItem":
         """A copy whose clip and boxes lie in pinned memory."""
         if self.clip is None:

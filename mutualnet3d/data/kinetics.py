@@ -80,6 +80,10 @@ class TestItem:
             raise VideoError(self.path, self.error)
         return self.cut
 
+    def without_frames(self) -> "TestItem":
+        """What is known of the video, without its pixels."""
+        return replace(self, cut=None)
+
     def pin_memory(self) -> "TestItem":
         """A copy whose frames lie in pinned memory."""
         cut = self.cut

@@ -1,7 +1,7 @@
 """From datasets to batches: the order of an epoch, the workers, the collation."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -110,15 +110,13 @@ def train_loader(dataset: TrainClips | DetectionClips, sampler: EpochSampler, cf
 
 
 def video_loader(
-    dataset: TestVideos | KeyFrames, cfg, rank: int = 0, world_size: int = 1
+    dataset: TestVideos | KeyFrames, cfg, order: Sequence[int] | None = None
 ) -> "DataLoader | KeyFrameLoader":
-    """Loader of single :class:`TestItem`; from :class:`KeyFrames` of :class:`KeyFrameItem`. In the order of the list.
-
-    Each rank gets its share, every ``world_size``-th video (or run of key frames), and none of them twice.
-    """
+    """Loader of single :class:`TestItem`; from :class:`KeyFrames` of :class:`KeyFrameItem`. ``order``: positions in
+    the list, default all of them as they stand there."""
+    order = range(len(dataset)) if order is None else order
     if isinstance(dataset, KeyFrames):
-        return KeyFrameLoader(dataset, cfg, rank, world_size)
-    order = range(rank, len(dataset), world_size)
+        return KeyFrameLoader(dataset, cfg, order)
     return DataLoader(dataset, batch_size=None, sampler=order, collate_fn=_as_it_is, **_worker_options(cfg))
 
 
@@ -127,10 +125,9 @@ class KeyFrameLoader:
 
     _RUN = 8
 
-    def __init__(self, dataset: KeyFrames, cfg, rank: int = 0, world_size: int = 1):
-        starts = range(rank * self._RUN, len(dataset), world_size * self._RUN)
-        runs = [range(start, min(start + self._RUN, len(dataset))) for start in starts]
-        self._length = sum(map(len, runs))
+    def __init__(self, dataset: KeyFrames, cfg, order: Sequence[int]):
+        runs = [order[start : start + self._RUN] for start in range(0, len(order), self._RUN)]
+        self._length = len(order)
         self._loader = DataLoader(
             _Runs(dataset), batch_size=None, sampler=runs, collate_fn=_as_it_is, **_worker_options(cfg)
         )
@@ -149,7 +146,7 @@ class _Runs(Dataset):
     def __init__(self, dataset: KeyFrames):
         self._dataset = dataset
 
-    def __getitem__(self, run: range) -> list[KeyFrameItem]:
+    def __getitem__(self, run: Sequence[int]) -> list[KeyFrameItem]:
         return self._dataset.read(run)
 
 

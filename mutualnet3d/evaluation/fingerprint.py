@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 import mutualnet3d
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import VideoEntry
+from mutualnet3d.data import Entries, KeyFrameTable
 from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d
 from mutualnet3d.models.network import AdaptiveNetwork
 
@@ -21,11 +21,13 @@ _KEYS = {
         *("MEAN", "STD", "DECODING_BACKEND", "ENSEMBLE_METHOD"),
     ),
     "MODEL": ("HEAD_ACT",),
-    "TEST": ("BATCH_SIZE", "NUM_ENSEMBLE_VIEWS", "NUM_SPATIAL_CROPS"),
+    "TEST": ("DATASET", "BATCH_SIZE", "NUM_ENSEMBLE_VIEWS", "NUM_SPATIAL_CROPS"),
+    "CHARADES": ("LISTS",),
+    "AVA": ("START_SECOND", "FPS"),
 }
 
 
-def fingerprint(model: AdaptiveNetwork, entries: Sequence[VideoEntry], cfg, world_size: int = 1) -> dict[str, str]:
+def fingerprint(model: AdaptiveNetwork, entries: Entries, cfg, world_size: int = 1) -> dict[str, str]:
     """Everything but the statistics of configurations, by topic; a video counts by path, label and size in bytes.
 
     The number of processes is in it because it decides which views share a batch, and so the last bits of a score.
@@ -36,11 +38,22 @@ def fingerprint(model: AdaptiveNetwork, entries: Sequence[VideoEntry], cfg, worl
     views = [f"{node}.{key} {cfg[node][key]}" for node, keys in _KEYS.items() for key in keys]
     return {
         "the weights": _digest(network, weights),
-        "the videos": _digest(f"{entry.path}\n{entry.label}\n{_size(entry.path)}" for entry in entries),
+        "the videos": _digest(_facts_of(entries)),
         "the views": _digest(views),
         "the number of processes": str(world_size),
         "the version": mutualnet3d.__version__,
     }
+
+
+def _facts_of(entries: Entries) -> Iterable[str]:
+    """What names an item and its truth: path, label and size of a video; of key frames the boxes too."""
+    if isinstance(entries, KeyFrameTable):
+        return (f"{e.path}\n{e.video}\n{e.second}\n{e.boxes.tobytes().hex()}\n{_size(e.path)}" for e in entries)
+    return (f"{entry.path}\n{_plain(entry.label)}\n{_size(entry.path)}" for entry in entries)
+
+
+def _plain(label: int | torch.Tensor) -> int | list[int]:
+    return label.nonzero()[:, 0].tolist() if isinstance(label, torch.Tensor) else label
 
 
 def statistics_digest(model: AdaptiveNetwork, configuration: Configuration) -> str:

@@ -18,16 +18,17 @@ from mutualnet3d.files import atomic_write
 
 @dataclass(frozen=True)
 class GridResult:
-    """Scores of every video at every configuration.
+    """Scores at every configuration: a row for each video, or, for detection, for each box of a key frame.
 
     Attributes:
         configurations: in the order that they were asked for.
-        scores: float32 (configurations, videos, K), ensembled over the views of a video.
-        labels: int64 (videos,).
-        indices: int64 (videos,), positions in the list, ascending.
+        scores: float32 (configurations, rows, K), ensembled over the views of a video.
+        labels: int64 (rows,), or float32 (rows, K) with several labels; (rows, 0) for boxes, whose truth is a file.
+        indices: int64 (rows,), positions in the list, ascending.
         missing: (path, reason) of the videos that could not be read; they have no scores.
-        paths: of the videos that have scores.
+        paths: of the videos that have scores, one a row; of key frames ``video,second``.
         missing_indices: positions in the list of the missing ones.
+        boxes: float32 (rows, 4), x1, y1, x2, y2 in fractions of the frame; None where there are none.
     """
 
     configurations: tuple[Configuration, ...]
@@ -37,9 +38,10 @@ class GridResult:
     missing: tuple[tuple[str, str], ...] = ()
     paths: tuple[str, ...] = ()
     missing_indices: tuple[int, ...] = ()
+    boxes: torch.Tensor | None = None
 
     def accuracies(self) -> dict[Configuration, Accuracy]:
-        """Top-1 and top-5 of each configuration."""
+        """Top-1 and top-5 of each configuration, where a video has one label."""
         return {
             configuration: Accuracy(
                 topk_accuracy(scores, self.labels, 1),
@@ -70,24 +72,27 @@ def join_results(results: Iterable[GridResult], configurations: Sequence[Configu
     """
     results = list(results)
     reasons = {i: m for r in results for i, m in zip(r.missing_indices, r.missing, strict=True)}
-    rows = {i: (r, row) for r in results for row, i in enumerate(r.indices.tolist()) if i not in reasons}
-    indices = sorted(rows)
-    scores = torch.stack([_rows_at(results, c, indices) for c in configurations])
+    missing = torch.tensor(sorted(reasons), dtype=torch.int64)
+    parts = {c: [r for r in results if c in r.configurations] for c in configurations}
+    orders = {c: _order([r.indices for r in parts[c]], missing) for c in configurations}
+    some, order = parts[configurations[0]], orders[configurations[0]]
+    paths = [path for r in some for path in r.paths]
     return GridResult(
         configurations=tuple(configurations),
-        scores=scores,
-        labels=torch.tensor([int(r.labels[row]) for r, row in map(rows.get, indices)], dtype=torch.int64),
-        indices=torch.tensor(indices, dtype=torch.int64),
+        scores=torch.stack([torch.cat([r.scores_at(c) for r in parts[c]])[orders[c]] for c in configurations]),
+        labels=torch.cat([r.labels for r in some])[order],
+        indices=torch.cat([r.indices for r in some])[order],
         missing=tuple(reasons[i] for i in sorted(reasons)),
-        paths=tuple(r.paths[row] for r, row in map(rows.get, indices)),
+        paths=tuple(paths[row] for row in order.tolist()),
         missing_indices=tuple(sorted(reasons)),
+        boxes=None if some[0].boxes is None else torch.cat([r.boxes for r in some])[order],
     )
 
 
-def _rows_at(results: list[GridResult], configuration: Configuration, indices: list[int]) -> torch.Tensor:
-    holding = [r for r in results if configuration in r.configurations]
-    position = {int(i): n for n, i in enumerate(torch.cat([r.indices for r in holding]))}
-    return torch.cat([r.scores_at(configuration) for r in holding])[[position[i] for i in indices]]
+def _order(indices: list[torch.Tensor], missing: torch.Tensor) -> torch.Tensor:
+    """Which rows of the pieces to take: those of ``missing`` videos not, the others by position in the list."""
+    joined = torch.cat(indices)
+    return joined.argsort(stable=True)[~torch.isin(joined.sort().values, missing)]
 
 
 def save_scores(path: str | os.PathLike, result: GridResult, **facts) -> None:
@@ -99,6 +104,7 @@ def save_scores(path: str | os.PathLike, result: GridResult, **facts) -> None:
             scores=result.scores.numpy(),
             labels=result.labels.numpy(),
             indices=result.indices.numpy(),
+            **({} if result.boxes is None else {"boxes": result.boxes.numpy()}),
             paths=np.array(result.paths, dtype=np.str_),
             missing_indices=np.array(result.missing_indices, dtype=np.int64),
             missing_paths=np.array([path for path, _ in result.missing], dtype=np.str_),
@@ -130,6 +136,7 @@ def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
             missing=tuple(missing),
             paths=tuple(values["paths"].tolist()),
             missing_indices=tuple(values["missing_indices"].tolist()),
+            boxes=torch.from_numpy(values["boxes"]) if "boxes" in values else None,
         )
         return result, json.loads(str(values["facts"]))
     except Exception as error:  # a damaged archive fails in many ways: BadZipFile, ValueError, EOFError, KeyError, ...

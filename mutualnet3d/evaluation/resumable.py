@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from torch.utils.data import Subset
-
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import TestVideos, VideoEntry, video_loader
+from mutualnet3d.data import Entries, test_dataset, video_loader
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import DataError
 from mutualnet3d.evaluation.fingerprint import fingerprint, statistics_digest
-from mutualnet3d.evaluation.grid import VideoScorer, refuse_nothing
+from mutualnet3d.evaluation.grid import build_scorer, refuse_nothing
 from mutualnet3d.evaluation.parts import ScoreParts, differences, usable_configurations
 from mutualnet3d.evaluation.result import GridResult, join_results, read_scores, save_scores
 from mutualnet3d.models.network import AdaptiveNetwork
@@ -25,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 def evaluate_list(
     model: AdaptiveNetwork,
-    entries: Sequence[VideoEntry],
+    entries: Entries,
     configurations: Sequence[Configuration],
     cfg,
     path: str | os.PathLike,
@@ -43,7 +41,7 @@ def evaluate_list(
         DataError: no video could be read.
     """
     path = Path(path)
-    configurations = VideoScorer(model, configurations, cfg).configurations
+    configurations = build_scorer(model, configurations, cfg).configurations
     facts = fingerprint(model, entries, cfg, processes.world_size)
     digests = {c: statistics_digest(model, c) for c in configurations}
     finished = _finished(path, facts, digests) if processes.first else None
@@ -75,7 +73,7 @@ def evaluate_list(
 
 def _score_groups(
     model: AdaptiveNetwork,
-    entries: Sequence[VideoEntry],
+    entries: Entries,
     configurations: tuple[Configuration, ...],
     cfg,
     parts: ScoreParts,
@@ -88,9 +86,9 @@ def _score_groups(
     lacking = {number: wanted for number, wanted in lacking.items() if wanted}
     if not lacking:
         return
-    scorers = {wanted: VideoScorer(model, wanted, cfg) for wanted in set(lacking.values())}
-    videos = TestVideos(list(entries), cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
-    items = iter(video_loader(Subset(videos, [index for number in lacking for index in groups[number]]), cfg))
+    scorers = {wanted: build_scorer(model, wanted, cfg) for wanted in set(lacking.values())}
+    videos = test_dataset(entries, cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
+    items = iter(video_loader(videos, cfg, [index for number in lacking for index in groups[number]]))
     try:
         for number, wanted in lacking.items():
             parts.add(number, scorers[wanted](islice(items, len(groups[number]))))

@@ -39,7 +39,7 @@ class Progress:
         self._last = time.perf_counter()
 
     def add(self, configurations: tuple[Configuration, ...], losses: list[float], correct: float) -> None:
-        """One iteration: its configurations (full, smallest, random ones), their losses and full's share of hits."""
+        """One iteration: its configurations (full, smallest, random ones), losses, and full's share of hits or nan."""
         now = time.perf_counter()
         self._seconds.append(now - self._last)
         self._last = now
@@ -56,6 +56,7 @@ class Progress:
             {"configuration": str(c), "loss": loss} for c, loss in zip(configurations[2:], last[2:], strict=True)
         ]
         seconds = sum(self._seconds) / len(self._seconds)
+        correct = sum(self._correct) / len(self._correct)
         left = (self.epochs - epoch) * self.per_epoch - iteration
         values = {
             "type": "train",
@@ -63,7 +64,7 @@ class Progress:
             "iteration": iteration,
             **means,
             "random": randoms,
-            "top1": 100 * sum(self._correct) / len(self._correct),
+            **({} if math.isnan(correct) else {"top1": 100 * correct}),
             "lr": lr,
             "grad_norm": grad_norm,
             "clips_per_second": self.clips / seconds,
@@ -79,8 +80,9 @@ def describe(values: dict, per_epoch: int, epochs: int) -> str:
     if "loss_smallest" in values:
         parts.append(f"smallest {values['loss_smallest']:.3f}")
     parts += [f"{item['configuration']} {item['loss']:.3f}" for item in values["random"]]
+    if "top1" in values:
+        parts.append(f"top-1 {values['top1']:.0f}%")
     parts += [
-        f"top-1 {values['top1']:.0f}%",
         f"lr {values['lr']:.4g}",
         f"{values['clips_per_second']:.1f} clips/s",
         f"left {duration(values['eta_seconds'])}",

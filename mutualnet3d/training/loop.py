@@ -12,19 +12,21 @@ import torch
 from mutualnet3d.calibration import calibrate, discard_statistics
 from mutualnet3d.configuration import Configuration, draw_configurations
 from mutualnet3d.data import (
+    DetectionBatch,
+    Entries,
     EpochSampler,
-    TestVideos,
     TrainBatch,
-    TrainClips,
     UnreadableVideos,
-    VideoEntry,
     build_entries,
     normalise,
+    test_dataset,
+    train_dataset,
     train_loader,
     video_loader,
 )
 from mutualnet3d.errors import TrainingError
 from mutualnet3d.evaluation.grid import evaluate_grid
+from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
@@ -43,8 +45,8 @@ _logger = logging.getLogger(__name__)
 class Lists:
     """The videos of a run; ``val`` is read only where it is evaluated."""
 
-    train: list[VideoEntry]
-    val: list[VideoEntry]
+    train: Entries
+    val: Entries
 
     @classmethod
     def from_cfg(cls, cfg) -> Lists:
@@ -85,7 +87,7 @@ class _Run:
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
         self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)
-        clips = TrainClips(lists.train, cfg, cfg.RNG_SEED)
+        clips = train_dataset(lists.train, cfg, cfg.RNG_SEED)
         self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, cfg.TRAIN.BATCH_SIZE)
         self.loader = train_loader(clips, self.sampler, cfg)
         self.per_epoch = self.sampler.num_batches
@@ -131,7 +133,7 @@ class _Run:
         _logger.warning("stopped; saved %s; run the same command again to go on", path)
         raise KeyboardInterrupt
 
-    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch, lr: float) -> None:
+    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> None:
         self.unreadable.add(batch.failures)
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
@@ -144,14 +146,15 @@ class _Run:
             batch_on_device.labels,
             configurations,
             self.loss,
+            boxes=batch_on_device.boxes if self.cfg.DETECTION.ENABLE else None,
             distill_weight=self.cfg.MUTUALNET.DISTILL_WEIGHT,
             autocast=self.autocast,
             scale=self.scaler.scale,
         )
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(self.model, self.cfg)
-        correct = (logits.argmax(1) == batch_on_device.labels).float().mean()
-        *values, norm, correct = torch.cat([losses, norm.view(1), correct.view(1)]).tolist()
+        right = _share_right(logits, batch_on_device.labels)
+        *values, norm, correct = torch.cat([losses, norm.view(1), right.view(1)]).tolist()
         judged = values if self.scaler.is_enabled() else [*values, norm]  # the scaler skips a step that overflowed
         if not all(map(math.isfinite, judged)):
             self._refuse_loss(epoch, iteration, configurations, values, norm, batch)
@@ -189,12 +192,19 @@ class _Run:
             self.evaluate(epoch)
 
     def evaluate(self, epoch: int) -> None:
-        """Top-1 and top-5 of the full configuration on the validation list: the centre view of each video."""
-        loader = video_loader(TestVideos(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
+        """The full configuration on the validation list: the centre view of each video, or the key frames."""
+        loader = video_loader(test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
         result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg)
-        accuracy = result.accuracies()[self.model.space.full]
-        _logger.info("epoch %d: validation of full: %s", epoch + 1, accuracy)
-        write_json_line(self.cfg.OUTPUT_DIR, type="val", epoch=epoch + 1, top1=accuracy.top1, top5=accuracy.top5)
+        measure = measures(result, self.cfg, "val")[self.model.space.full]
+        _logger.info("epoch %d: validation of full: %s", epoch + 1, measure.text)
+        write_json_line(self.cfg.OUTPUT_DIR, type="val", epoch=epoch + 1, metric=measure.metric, **measure.values)
+
+
+def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The share of clips whose label is the highest score; nan where a clip has several labels."""
+    if labels.ndim > 1:
+        return logits.new_tensor(float("nan"))
+    return (logits.argmax(1) == labels).float().mean()
 
 
 def freeze_batch_norm(model: torch.nn.Module) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 
 from mutualnet3d.calibration import calibrate, discard_statistics
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import EpochSampler, TrainClips, VideoEntry, normalise, train_loader
+from mutualnet3d.data import Entries, EpochSampler, list_files, normalise, train_dataset, train_loader
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import sha256
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 def calibrate_on_list(
     model: AdaptiveNetwork,
     cfg,
-    entries: list[VideoEntry],
+    entries: Entries,
     configurations: Sequence[Configuration],
     processes: Processes = ALONE,
 ) -> None:
@@ -43,32 +43,32 @@ def calibrate_on_list(
     calibrate(model, clips, configurations, source=source, processes=processes)
 
 
-def calibration_batches(cfg, entries: Sequence[VideoEntry]) -> int:
+def calibration_batches(cfg, entries: Entries) -> int:
     """CALIBRATION.NUM_BATCHES, or as many as hold CALIBRATION.NUM_CLIPS clips."""
     if not cfg.CALIBRATION.NUM_CLIPS:
         return cfg.CALIBRATION.NUM_BATCHES
     return math.ceil(cfg.CALIBRATION.NUM_CLIPS / batch_size_of(cfg, entries, cfg.CALIBRATION.BATCH_SIZE))
 
 
-def statistics_source(cfg, entries: Sequence[VideoEntry], batch_size: int = 0) -> dict:
+def statistics_source(cfg, entries: Entries, batch_size: int = 0) -> dict:
     """Where statistics computed on :func:`training_batches` come from, as plain values."""
-    path = Path(cfg.DATA.PATH_TO_DATA_DIR) / "train.csv"
+    files = list_files(cfg, "train")
     return {
-        "list": str(path),
-        "list_sha256": sha256(path),
+        "list": ", ".join(map(str, files)),
+        "list_sha256": ", ".join(map(sha256, files)),
         "batch_size": batch_size_of(cfg, entries, batch_size),
         "seed": cfg.RNG_SEED + 1,
     }
 
 
-def batch_size_of(cfg, entries: Sequence[VideoEntry], batch_size: int = 0) -> int:
+def batch_size_of(cfg, entries: Entries, batch_size: int = 0) -> int:
     """``batch_size``, or TRAIN.BATCH_SIZE where that is 0; never more than there are videos."""
     return min(batch_size or cfg.TRAIN.BATCH_SIZE, len(entries))
 
 
 def training_batches(
     cfg,
-    entries: list[VideoEntry],
+    entries: Entries,
     num_batches: int,
     epoch: int = 0,
     batch_size: int = 0,
@@ -79,7 +79,7 @@ def training_batches(
     The seed differs from training's, so that the clips are other ones than those the weights were last fitted to. Of
     several processes each decodes and gives every ``world_size``-th of these batches.
     """
-    clips = TrainClips(entries, cfg, cfg.RNG_SEED + 1)
+    clips = train_dataset(entries, cfg, cfg.RNG_SEED + 1)
     size = batch_size_of(cfg, entries, batch_size)
     keys: list[tuple[int, int]] = []
     while len(keys) < num_batches * size:
@@ -106,7 +106,7 @@ class _Keys(Sampler):
         return iter(self.keys)
 
 
-def adopt_statistics(model: AdaptiveNetwork, cfg, entries: list[VideoEntry], path: str | os.PathLike) -> None:
+def adopt_statistics(model: AdaptiveNetwork, cfg, entries: Entries, path: str | os.PathLike) -> None:
     """Take the statistics in the file ``path`` if computing them again could only give the same.
 
     That is: the file is there and readable, its space, weights and running statistics are those of ``model``, and it

@@ -55,8 +55,9 @@ def front_of(points: Sequence[Point]) -> list[Point]:
 
 
 def metric_label(metric: str) -> str:
-    """``top-1 (%)`` for ``top1``: what a query table's metric is called on an axis."""
-    return f"{'top-1' if metric == 'top1' else metric} (%)"
+    """``top-1 (%)`` for ``top1``, ``mAP (%)`` for ``map``: what a query table's metric is called on an axis."""
+    name = {"top1": "top-1", "map": "mAP"}.get(metric, metric)
+    return f"{name} (%)"
 
 
 def axes_of(configuration: Configuration) -> tuple[float, int, int]:

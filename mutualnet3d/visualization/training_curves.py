@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mutualnet3d.visualization.drawing import COLOURS, new_figure, tidy
+from mutualnet3d.visualization.points import metric_label
 from mutualnet3d.visualization.training_log import TrainingLog
 
 SIZE_INCHES = (8.0, 5.2)
@@ -30,11 +31,12 @@ def draw_training(log: TrainingLog) -> Figure:
         taught.plot(epoch, _thin(log.losses[name]), color=COLOUR[name], label=LABEL[name], **style)
     title = "loss of sub-networks, against full's prediction" if learners else "no sub-networks were trained"
     taught.set_title(title, fontsize=9, loc="left")
-    accuracy.plot(epoch, _thin(log.top1), color=COLOUR["full"], alpha=0.45, label="training clips", **style)
+    if not np.isnan(log.top1).all():
+        accuracy.plot(epoch, _thin(log.top1), color=COLOUR["full"], alpha=0.45, label="training clips", **style)
     if len(log.evaluations):
         done, top1 = log.evaluations.T
         accuracy.plot(done, top1, "o", ms=5, color=COLOURS[4], mec="white", mew=0.6, label="validation videos")
-    accuracy.set_title("top-1 of full (%)", fontsize=9, loc="left")
+    accuracy.set_title(metric_label(log.metric).replace(" (%)", " of full (%)"), fontsize=9, loc="left")
     rate.plot(epoch, _thin(log.lr), color=COLOURS[5], **style)
     rate.set_title("learning rate", fontsize=9, loc="left")
     for axes in (full, taught, accuracy, rate):

@@ -17,7 +17,8 @@ class TrainingLog:
         epoch: (R) of each report: 1.5 is in the middle of the second epoch.
         losses: name -> (R): ``full``; with mutual training ``smallest`` and ``random``, the mean of the random ones.
         lr, top1: (R) learning rate; per cent of the training clips that full got right.
-        evaluations: (E, 2): epochs done and validation top-1 of full.
+        metric: ``top1`` or ``map``, of the evaluations.
+        evaluations: (E, 2): epochs done and validation accuracy of full, per cent.
         per_epoch: iterations.
         damaged: lines that could not be read.
     """
@@ -26,6 +27,7 @@ class TrainingLog:
     losses: dict[str, np.ndarray]
     lr: np.ndarray
     top1: np.ndarray
+    metric: str
     evaluations: np.ndarray
     per_epoch: int
     damaged: int = 0
@@ -57,6 +59,7 @@ def read_training_log(path: Path) -> TrainingLog | None:
             evaluations.append(values)
     if not reports:
         return None
+    metric = evaluations[-1].get("metric", "top1") if evaluations else "top1"
     epochs, iterations = np.array([here for here, _ in reports]).T
     reports, per_epoch = [values for _, values in reports], max(int(iterations.max()), 1)
     randoms = sorted({name for values in reports for name in values if name.startswith("loss_random")})
@@ -69,7 +72,8 @@ def read_training_log(path: Path) -> TrainingLog | None:
         losses={name: values for name, values in losses.items() if not np.isnan(values).all()},
         lr=_column(reports, "lr"),
         top1=_column(reports, "top1"),
-        evaluations=np.column_stack([_column(evaluations, "epoch"), _column(evaluations, "top1")]),
+        metric=metric,
+        evaluations=np.column_stack([_column(evaluations, "epoch"), _column(evaluations, metric)]),
         per_epoch=per_epoch,
         damaged=damaged,
     )

@@ -28,7 +28,14 @@ def words(*arguments):
 def test_the_model_file_is_enough(trained, tmp_path):
     assert main(words("--model", trained.model, "OUTPUT_DIR", tmp_path / "new")) == 0
     found = {path.name for path in (tmp_path / "new").iterdir()}
-    assert found == {"test_results.json", "test_scores.npz", "query_table.json", "accuracy_gmacs.png", "stdout.log"}
+    assert found == {
+        "test_results.json",
+        "test_scores.npz",
+        "query_table.json",
+        "accuracy_gmacs.png",
+        "report.html",
+        "stdout.log",
+    }
     assert rows(tmp_path / "new") == rows(trained.output)
     assert torch.equal(
         load_scores(tmp_path / "new" / "test_scores.npz").scores, load_scores(trained.output / "test_scores.npz").scores
@@ -139,7 +146,7 @@ def test_ctrl_c_is_130(trained, tmp_path, monkeypatch, said):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mutualnet3d.commands.test.run_test", stop)
+    monkeypatch.setattr("mutualnet3d.commands.test.evaluate_and_tabulate", stop)
     assert main(words("--model", trained.model, "OUTPUT_DIR", tmp_path / "new")) == 130
     assert "goes on where it stopped" in said()
 

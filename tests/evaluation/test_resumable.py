@@ -13,7 +13,8 @@ import mutualnet3d as mn
 from mutualnet3d.data import VideoEntry, build_entries
 from mutualnet3d.distributed import Processes
 from mutualnet3d.errors import DataError, NotCalibratedError
-from mutualnet3d.evaluation import parts, resumable
+from mutualnet3d.evaluation import parts
+from mutualnet3d.evaluation.grid import VideoScorer
 from mutualnet3d.evaluation.result import load_scores, read_scores
 from mutualnet3d.evaluation.resumable import evaluate_list
 
@@ -47,7 +48,7 @@ def said(caplog):
 
 def stopping_after(monkeypatch, groups):
     """Ctrl-C at the beginning of group number ``groups``."""
-    original = resumable.VideoScorer.__call__
+    original = VideoScorer.__call__
     left = [groups]
 
     def call(self, items):
@@ -56,7 +57,7 @@ def stopping_after(monkeypatch, groups):
         left[0] -= 1
         return original(self, items)
 
-    monkeypatch.setattr(resumable.VideoScorer, "__call__", call)
+    monkeypatch.setattr(VideoScorer, "__call__", call)
 
 
 def interrupted(model, entries, cfg, path, groups, configurations=CONFIGURATIONS):
