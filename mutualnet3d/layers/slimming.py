@@ -53,8 +53,8 @@ def extract_dense(
     """The sub-network of ``module`` at ``configuration`` as an ordinary network: smaller weights, no slimmable layer.
 
     It is in eval mode, whatever mode ``module`` is in. Weights are copies, statistics those of the configuration.
-    ``full`` defaults to ``module.space.full``. With ``fold_bn`` the BatchNorms that follow a convolution are folded into
-    it (:func:`fold_batchnorm`): faster, equal up to rounding.
+    ``full`` defaults to ``module.space.full``. With ``fold_bn`` the BatchNorms that follow a convolution are
+    folded into it (:func:`fold_batchnorm`): faster, equal up to rounding.
 
     Raises:
         ConfigurationError: the configuration lies outside ``module.space``.
