@@ -25,6 +25,10 @@ class QueryTableError(MutualNetError, ValueError):
     """A query table is malformed, or belongs to another checkpoint."""
 
 
+class LatencyError(MutualNetError, ValueError):
+    """A latency cannot be measured as asked, for example because there is nothing to run."""
+
+
 class WeightsError(MutualNetError, RuntimeError):
     """A weight file is unreadable, unsafe, or does not fit the network."""
 
