@@ -38,13 +38,9 @@ class Description:
     source_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
-    def view_shapes(self, crop: int | None = None, batch: int = 1) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each.
-
-        Args:
-            crop: side of the clip in pixels; default: that of the preprocessing.
-        """
-        side = self.preprocessing.crop if crop is None else crop
+    def view_shapes(self, batch: int = 1) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each."""
+        side = self.preprocessing.crop
         shape = batch, self.pathways.channels, self.preprocessing.clip.num_frames, side, side
         views = self.pathways.views(torch.empty(shape, device="meta"), self.configuration)
         return tuple(tuple(view.shape) for view in views)
@@ -93,7 +89,7 @@ class DenseNetwork(nn.Module):
 
     @classmethod
     def trace(cls, dense: nn.Module, description: Description) -> DenseNetwork:
-        """``dense``, an extracted sub-network, whose layers the result shares."""
+        """``dense``, an extracted sub-network or its graph, whose layers the result shares."""
         graph = dense.graph if isinstance(dense, DenseNetwork) else trace_dense(dense)
         return cls(graph, description).eval()
 

@@ -1,6 +1,6 @@
 """Slimmable primitives for 2-D and 3-D networks; they know nothing of video or images."""
 
-from mutualnet3d.layers.activation import Activation, Slimmable, activate, activation_of, eval_mode
+from mutualnet3d.layers.activation import FULL, Activation, Slimmable, activate, activation_of, eval_mode
 from mutualnet3d.layers.channels import Channels, make_divisible
 from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.layers.folding import fold_batchnorm
@@ -11,6 +11,7 @@ from mutualnet3d.layers.slimming import copy_dense, extract_dense, make_slimmabl
 from mutualnet3d.layers.tracing import trace_dense
 
 __all__ = [
+    "FULL",
     "Activation",
     "Channels",
     "PopulationStatistics",

@@ -15,9 +15,10 @@ def fold_batchnorm(dense: nn.Module) -> nn.Module:
     """Fold every BatchNorm of ``dense``, in place, that reads one convolution's output alone. Returns ``dense``.
 
     The convolution gets the BatchNorm's scale and shift (and so a bias), the BatchNorm's place an ``nn.Identity``.
-    ``dense`` is a network of ordinary layers in eval mode; see :func:`trace_dense` for its signature.
+    ``dense`` is a network of ordinary layers in eval mode, with the signature that :func:`trace_dense` needs, or its
+    graph.
     """
-    traced = trace_dense(dense)
+    traced = dense if isinstance(dense, torch.fx.GraphModule) else trace_dense(dense)
     uses: dict[str, int] = {}
     for node in traced.graph.nodes:
         if node.op == "call_module":
