@@ -11,19 +11,18 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.conversion import to_exported_program, to_onnx, to_openvino
 from mutualnet3d.deployment.dense import DenseNetwork
-from mutualnet3d.deployment.dense_file import load_dense
-from mutualnet3d.deployment.manifest import MANIFEST_FILE, Manifest, check_files
+from mutualnet3d.deployment.manifest import MANIFEST_FILE, TABLE_FILE, Manifest, check_files
 from mutualnet3d.deployment.onnx_runner import OnnxRunner
 from mutualnet3d.deployment.openvino_runner import OpenVinoRunner
 from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import Target
 from mutualnet3d.deployment.torch_runner import TorchRunner
+from mutualnet3d.deployment.writing import open_format
 from mutualnet3d.errors import ConfigurationError, DeploymentError
 from mutualnet3d.pathways import PathwayRule
 from mutualnet3d.query_table import QueryTable
 
 FORMATS_OF = {"torch": ("torch",), "onnxruntime": ("onnx",), "openvino": ("openvino", "onnx")}
-_TABLE_FILE = "query_table.json"
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def open_deployment(
 
 def _open_export(directory: Path, target: Target) -> Deployment:
     manifest = Manifest.load(directory)
-    table = QueryTable.load(directory / _TABLE_FILE)
+    table = QueryTable.load(directory / TABLE_FILE)
     table.check_model(manifest.source_sha256)
     formats = FORMATS_OF[target.backend]
     configurations = tuple(dict.fromkeys(n.configuration for n in manifest.networks if n.format in formats))
@@ -112,11 +111,9 @@ def _open_export(directory: Path, target: Target) -> Deployment:
         )
 
     def build(configuration: Configuration) -> Runner:
-        path = check_files(directory, manifest.find(configuration, formats))
-        description = manifest.describe(configuration)
-        if target.backend == "torch":
-            return TorchRunner(load_dense(path), target)
-        return (OnnxRunner if target.backend == "onnxruntime" else OpenVinoRunner)(path, description, target)
+        network = manifest.find(configuration, formats)
+        path = check_files(directory, network)
+        return open_format(path, network.format, manifest.describe(configuration), target)
 
     return Deployment(
         _table_of(table, configurations, target),
