@@ -103,7 +103,7 @@ def test_by_default_the_pareto_front_in_the_torch_format(tmp_path, networks, cap
     assert mn.QueryTable.load(tmp_path / "out" / "query_table.json").devices == ()
     printed = capsys.readouterr().out
     assert "rendered clips" in printed
-    assert "torch float32" in printed
+    assert "float32" in printed
 
 
 def test_another_crop_is_counted_again(tmp_path, networks):
@@ -129,7 +129,9 @@ def test_named_videos_then_the_test_list_then_rendered_clips(tiny_data, networks
     assert (named.source, listed.source) == ("3 videos as named", "4 videos of the test list")
     assert named.tensor.shape == (3, 3, 8, 48, 48)
     assert listed.tensor.shape == rendered.tensor.shape == (4, 3, 8, 48, 48)
-    assert len({float(clip.sum()) for clip in (*named.tensor, *listed.tensor, *rendered.tensor)}) == 11
+    assert (
+        len({float(clip.sum()) for clip in (*named.tensor, *listed.tensor, *rendered.tensor)}) == 10
+    )  # one is in both lists
     assert len(parity_clips(videos[:1], network.cfg, network.preprocessing).tensor) == 2  # batches of 2 are compared
 
 
@@ -159,7 +161,7 @@ def test_class_names_travel(tmp_path, networks):
         (("--formats", "tflite"), "format 'tflite' is not one of torch, onnx, openvino, torch_export"),
         (("--configurations", "0.7-48-4"), "0.7-48-4 is not in the query table, so its accuracy is unknown"),
         (("--configurations", "fast"), "'fast' is not width-spatial-temporal"),
-        (("--precision", "float16"), "precision 'float16': nothing that runs torch has it here"),
+        (("--precision", "float16"), "precision 'float16': no backend of torch has it on CPUs"),
         (("--crop", "0"), "crop 0 must be at least 1 pixel"),
         (("--threads", "0"), "threads 0 must be a whole number"),
         (("--table", "absent.json"), "absent.json"),

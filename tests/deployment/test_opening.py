@@ -119,7 +119,8 @@ def test_importing_brings_no_other_library():
 import sys
 import mutualnet3d.deployment
 heavy = {"slowfast", "fvcore", "pytorchvideo", "torchvision", "onnx", "onnxruntime", "openvino", "matplotlib"}
-sys.exit(str(heavy & sys.modules.keys() or ""))
+found = heavy & sys.modules.keys()
+sys.exit(str(found) if found else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -194,7 +195,7 @@ def test_what_does_not_belong_together_is_refused(export_directory, run_director
 
 
 def test_what_cannot_be_opened_is_said(run_directory, export_directory, tmp_path, networks):
-    with pytest.raises(DeploymentError, match="neither an export .* nor the output directory"):
+    with pytest.raises(DeploymentError, match=r"neither an export .* nor the output directory"):
         open_deployment(tmp_path)
     run = shutil.copytree(run_directory, tmp_path / "run")
     (run / "query_table.json").unlink()

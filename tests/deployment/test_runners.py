@@ -1,5 +1,6 @@
 """Every backend gives the logits of the switched network, to any number of threads."""
 
+import itertools
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,8 +35,9 @@ def check(network, configuration, runner, tolerance):
         assert relative(got, network.switched(clip, configuration, boxes)) < tolerance
 
 
-@pytest.mark.parametrize("precision", TOLERANCE)
-@pytest.mark.parametrize("case", [*CASES, *DETECTION])
+@pytest.mark.parametrize(
+    ("case", "precision"), [*itertools.product(CASES, TOLERANCE), *itertools.product(DETECTION, ["float32"])]
+)
 def test_torch(case, precision, networks):
     network = networks(case)
     for configuration in network.configurations:
@@ -172,12 +174,12 @@ def test_a_missing_package_is_named_with_its_command(package, networks, monkeypa
     network = networks("x3d")
     extra = "openvino" if package == "openvino" else "onnx"
     with pytest.raises(DeploymentError, match=rf"{package} is not installed: pip install 'mutualnet3d\[{extra}\]'"):
-        build_runner(
-            dense_network(network, network.small), Target("openvino" if extra == "openvino" else "onnxruntime")
-        )
+        build_runner(dense_network(network, network.small), Target("onnxruntime" if extra == "onnx" else extra))
 
 
 def test_detection_goes_to_torch_alone(networks):
     network = networks("slow detection")
     with pytest.raises(DeploymentError, match="detection networks are exported to the format torch alone"):
         build_runner(dense_network(network, network.small), Target("onnxruntime"))
+    with pytest.raises(DeploymentError, match="precision 'bfloat16': detection runs in float32"):
+        build_runner(dense_network(network, network.small), Target("torch", "bfloat16"))
