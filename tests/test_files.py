@@ -27,9 +27,14 @@ def test_a_folder_appears_when_it_is_done(tmp_path):
 def test_an_error_leaves_what_was_there(error, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_text("1")
-    with pytest.raises(error), atomic_directory(tmp_path / "out") as folder:
-        (folder / "b").write_text("2")
-        raise error
+
+    def stopped():
+        with atomic_directory(tmp_path / "out") as folder:
+            (folder / "b").write_text("2")
+            raise error
+
+    with pytest.raises(error):
+        stopped()
     assert contents(tmp_path) == {"out/a": "1"}
     assert os.listdir(tmp_path) == ["out"]
 
