@@ -22,7 +22,7 @@ LEVELS = (
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
     ("training",),
-    ("testing",),
+    ("testing", "deployment"),
     ("pipeline",),
     ("summary",),
     ("commands",),
@@ -34,6 +34,7 @@ NEVER = {
     "calibration": {"data", "models"},
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},
+    "deployment": {"training", "evaluation", "calibration", "pipeline"},
 }
 
 
