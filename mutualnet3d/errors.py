@@ -25,12 +25,20 @@ class QueryTableError(MutualNetError, ValueError):
     """A query table is malformed, or belongs to another checkpoint."""
 
 
+class LatencyError(MutualNetError, ValueError):
+    """A latency cannot be measured as asked, for example because there is nothing to run."""
+
+
 class WeightsError(MutualNetError, RuntimeError):
     """A weight file is unreadable, unsafe, or does not fit the network."""
 
 
 class CheckpointError(MutualNetError, RuntimeError):
     """A checkpoint is unreadable, or belongs to another space or network."""
+
+
+class DeploymentError(MutualNetError, RuntimeError):
+    """A deployed network's file is damaged or of another kind, or a backend cannot run it as asked."""
 
 
 class TrainingError(MutualNetError, RuntimeError):

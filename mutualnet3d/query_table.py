@@ -1,57 +1,27 @@
 """The query table: a budget in, the best configuration out (section 3.1 of the paper).
 
-A table is a value that knows where it comes from; it is written as JSON, atomically, and read back with checks.
+A table is a value that knows where it comes from. It may hold the latencies of several devices.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import operator
 import os
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mutualnet3d import query_table_devices, query_table_file, query_table_text
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.errors import BudgetError, ConfigurationError, QueryTableError
-from mutualnet3d.files import write_text
+from mutualnet3d.errors import BudgetError, QueryTableError
+from mutualnet3d.files import sha256, write_text
+from mutualnet3d.query_entry import Entry, pareto_front
 
-FORMAT, VERSION = "mutualnet3d query table", 1
+if TYPE_CHECKING:
+    from mutualnet3d.latency import Latency, Setting
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What one configuration costs and reaches.
-
-    Attributes:
-        configuration: the operating point.
-        gmacs: 10^9 multiply-adds per view (papers call them GFLOPs).
-        mparams: 10^6 parameters of the dense sub-network.
-        accuracy: per cent, of the table's metric.
-        top5: per cent, where the metric is top-1.
-        latency_ms: milliseconds per view, where it was measured.
-    """
-
-    configuration: Configuration
-    gmacs: float
-    mparams: float
-    accuracy: float
-    top5: float | None = None
-    latency_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.configuration, Configuration):
-            raise QueryTableError(f"configuration {self.configuration!r} is not a Configuration")
-        for name in ("gmacs", "mparams", "accuracy", "top5", "latency_ms"):
-            value = getattr(self, name)
-            if value is None and name in ("top5", "latency_ms"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
-                raise QueryTableError(f"{name} {value!r} of {self.configuration} is not a finite number of at least 0")
+UNITS = {"gmacs": "GMACs", "latency_ms": "ms"}
 
 
 @dataclass(frozen=True)
@@ -62,14 +32,16 @@ class QueryTable:
         entries: one per configuration.
         metric: what ``accuracy`` is, for example ``top1``.
         provenance: plain values: the checkpoint's hash, the data, the views, the date.
+        device: label of the device whose latencies are the entries' ``latency_ms``; the only one by default.
 
     Raises:
-        QueryTableError: no entries, or a configuration twice.
+        QueryTableError: no entries, a configuration twice, or ``latency_ms`` that are not those of ``device``.
     """
 
     entries: tuple[Entry, ...]
     metric: str = "top1"
     provenance: dict = field(default_factory=dict)
+    device: str | None = None
 
     def __post_init__(self) -> None:
         entries = tuple(sorted(self.entries, key=lambda e: (e.gmacs, -e.accuracy, str(e.configuration))))
@@ -79,6 +51,27 @@ class QueryTable:
         if twice := {str(c) for c in seen if seen.count(c) > 1}:
             raise QueryTableError(f"configurations {', '.join(sorted(twice))} have more than one entry")
         object.__setattr__(self, "entries", entries)
+        self._choose_device()
+
+    def _choose_device(self) -> None:
+        if self.device is None and len(self.devices) == 1:
+            object.__setattr__(self, "device", self.devices[0])
+            if all(entry.latency_ms is None for entry in self.entries):
+                object.__setattr__(self, "entries", tuple(entry.on(self.device) for entry in self.entries))
+        if self.device is None and not self.devices:
+            return  # latencies of a device without a name
+        if self.device is not None and self.device not in self.devices:
+            raise QueryTableError(f"device {self.device!r} has no latency here; {self._describe_devices()}")
+        if wrong := [str(e.configuration) for e in self.entries if e.latency_ms != e.on(self.device).latency_ms]:
+            raise QueryTableError(
+                f"latency_ms of {_list(wrong)} is not that of the table's device {self.device!r}; "
+                f"{self._describe_devices()}"
+            )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Labels of the devices that measured at least one entry, sorted."""
+        return tuple(sorted({label for entry in self.entries for label, _ in entry.latencies}))
 
     def best(
         self,
@@ -94,22 +87,19 @@ class QueryTable:
 
         Raises:
             BudgetError: nothing fits; the message names the cheapest (or the most accurate) entry there is.
-            QueryTableError: a latency budget for a table without latencies.
+            QueryTableError: a latency budget for a table without latencies, or of several devices (see :meth:`on`).
         """
-        for name, budget in (
-            ("max_gmacs", max_gmacs),
-            ("max_latency_ms", max_latency_ms),
-            ("min_accuracy", min_accuracy),
-        ):
-            if budget is not None and (not isinstance(budget, Real) or isinstance(budget, bool) or math.isnan(budget)):
+        limits = {"max_gmacs": max_gmacs, "max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy}
+        for name, budget in limits.items():
+            if budget is not None and (not isinstance(budget, Real) or isinstance(budget, bool) or budget != budget):
                 raise BudgetError(f"{name} {budget!r} is not a number")
         fitting = list(self.entries)
         if max_gmacs is not None:
-            fitting = self._within(fitting, "gmacs", max_gmacs, "GMACs")
+            fitting = self._within(fitting, "gmacs", max_gmacs)
         if max_latency_ms is not None:
-            fitting = self._within(fitting, "latency_ms", max_latency_ms, "ms")
-        cost = operator.attrgetter("gmacs" if max_latency_ms is None else "latency_ms")
-        top = max(fitting, key=lambda e: (e.accuracy, -cost(e)))
+            fitting = self._within(fitting, "latency_ms", max_latency_ms)
+        cost = "gmacs" if max_latency_ms is None else "latency_ms"
+        top = max(fitting, key=lambda e: (e.accuracy, -getattr(e, cost)))
         if min_accuracy is None:
             return top
         if top.accuracy < min_accuracy:
@@ -119,23 +109,86 @@ class QueryTable:
             )
         if max_gmacs is not None or max_latency_ms is not None:
             return top
-        return min((e for e in fitting if e.accuracy >= min_accuracy), key=lambda e: (cost(e), -e.accuracy))
+        return min((e for e in fitting if e.accuracy >= min_accuracy), key=lambda e: (e.gmacs, -e.accuracy))
 
-    def _within(self, entries: list[Entry], name: str, budget: float, unit: str) -> list[Entry]:
-        if any(getattr(entry, name) is None for entry in self.entries):
-            raise QueryTableError(f"this table has no {name}; measure it first or ask with another budget")
-        fitting = [entry for entry in entries if getattr(entry, name) <= budget]
+    def _within(self, entries: list[Entry], cost: str, budget: float) -> list[Entry]:
+        self._require(cost)
+        fitting = [entry for entry in entries if getattr(entry, cost) <= budget]
         if not fitting:
-            cheapest = min(self.entries, key=lambda e: getattr(e, name))
+            cheapest = min(self.entries, key=lambda e: getattr(e, cost))
             raise BudgetError(
-                f"no configuration costs at most {budget} {unit} (within the other budgets given); the cheapest is "
-                f"{cheapest.configuration} at {getattr(cheapest, name):.4g} {unit}"
+                f"no configuration costs at most {budget} {UNITS[cost]} (within the other budgets given); the cheapest "
+                f"is {cheapest.configuration} at {getattr(cheapest, cost):.4g} {UNITS[cost]}"
             )
         return fitting
 
-    def pareto(self) -> tuple[Entry, ...]:
-        """The entries on the Pareto front, by rising GMACs."""
-        return tuple(pareto_front(self.entries))
+    def _require(self, cost: str) -> None:
+        """QueryTableError unless every entry has the ``cost``."""
+        if cost not in UNITS:
+            raise QueryTableError(f"cost {cost!r} is not one of {', '.join(UNITS)}")
+        missing = [str(entry.configuration) for entry in self.entries if getattr(entry, cost) is None]
+        if missing and self.device is None and self.devices:
+            raise QueryTableError(
+                f"this table has latencies of several devices, choose one by its label; {self._describe_devices()}"
+            )
+        if len(missing) == len(self.entries):
+            raise QueryTableError(f"this table has no {cost}; measure it first or ask with another budget")
+        if missing:
+            choose = f", or choose a device, which leaves them out; {self._describe_devices()}" if self.devices else ""
+            raise QueryTableError(f"this table has no {cost} of {_list(missing)}; measure them too{choose}")
+
+    def pareto(self, cost: str = "gmacs") -> tuple[Entry, ...]:
+        """The entries on the Pareto front, by rising cost: ``gmacs`` or ``latency_ms``; QueryTableError as in best."""
+        self._require(cost)
+        return tuple(pareto_front(self.entries, cost))
+
+    def on(self, label: str) -> QueryTable:
+        """The table of one device: the entries that it measured, with its latencies as their ``latency_ms``."""
+        if label not in self.devices:
+            raise QueryTableError(f"no latency was measured on {label!r}; {self._describe_devices()}")
+        entries = tuple(entry.on(label) for entry in self.entries if label in dict(entry.latencies))
+        return replace(self, entries=entries, device=label)
+
+    def with_latencies(self, latencies: Mapping[Configuration, Latency], setting: Setting) -> QueryTable:
+        """This table with what was measured in ``setting``, which becomes its device.
+
+        It replaces an earlier measurement in a setting of the same label. Configurations that were not measured stay,
+        without this latency. ``provenance["latency"]`` says how it was measured.
+
+        Raises:
+            QueryTableError: nothing was measured, a configuration is not in the table, or the batches differ.
+        """
+        return query_table_devices.with_latencies(self, latencies, setting)
+
+    @classmethod
+    def merge(cls, tables: Sequence[QueryTable]) -> QueryTable:
+        """One table of ``tables`` that were measured on several devices; its provenance is the first's.
+
+        A configuration that is missing in one is kept, without that device's latency. One table is returned as it is.
+
+        Raises:
+            QueryTableError: no tables, or they are not of one checkpoint, space and metric, or an accuracy, a cost or
+                a device's latency differs; the message names the difference.
+        """
+        return query_table_devices.merge(tables)
+
+    def check_model(self, model: str | os.PathLike) -> None:
+        """QueryTableError unless the table belongs to ``model``: a model file, or its SHA-256 in hexadecimal."""
+        text = str(model)
+        try:
+            found = text.lower() if re.fullmatch(r"[0-9a-fA-F]{64}", text) else sha256(model)
+        except OSError as error:
+            raise QueryTableError(
+                f"{text}: cannot be read, so it cannot be compared with the table: {error}"
+            ) from error
+        expected = self.provenance.get("model_sha256")
+        if expected is None:
+            raise QueryTableError("this table does not say which model it belongs to (provenance model_sha256)")
+        if found != str(expected).lower():
+            raise QueryTableError(
+                f"this table belongs to the model of SHA-256 {expected}, not to {text} ({found}); take the "
+                "query table that was written beside that model"
+            )
 
     def __getitem__(self, configuration: Configuration) -> Entry:
         for entry in self.entries:
@@ -145,9 +198,7 @@ class QueryTable:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the table as JSON, atomically."""
-        entries = [asdict(replace(e)) | {"configuration": str(e.configuration)} for e in self.entries]
-        values = {"format": FORMAT, "version": VERSION, "metric": self.metric, "provenance": self.provenance}
-        write_text(path, json.dumps(values | {"entries": entries}, indent=2) + "\n")
+        write_text(path, query_table_file.to_json(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> QueryTable:
@@ -156,41 +207,24 @@ class QueryTable:
         Raises:
             QueryTableError: the file is missing, is not JSON, or is not a query table; the message says where.
         """
+        fields = query_table_file.read_fields(path)
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, endless digits
-            raise QueryTableError(f"{path}: cannot be read as JSON: {error}") from error
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise QueryTableError(f"{path}: not a query table of mutualnet3d")
-        if values.get("version") != VERSION:
-            raise QueryTableError(f"{path}: version {values.get('version')!r}, this release reads {VERSION}")
-        metric, provenance = values.get("metric"), values.get("provenance")
-        if not isinstance(metric, str) or not isinstance(provenance, dict):
-            raise QueryTableError(f"{path}: metric must be a text and provenance an object")
-        entries = tuple(_read_entries(values.get("entries"), path))
-        try:
-            return cls(entries, metric, provenance)
+            return cls(**fields)
         except QueryTableError as error:
             raise QueryTableError(f"{path}: {error}") from error
 
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write the table as CSV (UTF-8, exact values, a column per device), atomically."""
+        write_text(path, query_table_text.to_csv(self))
 
-def pareto_front(points: Sequence[Any]) -> list[Any]:
-    """The ``points`` (with ``gmacs`` and ``accuracy``) that no cheaper or equally cheap one reaches in accuracy.
+    def to_markdown(self) -> str:
+        """The table in Markdown, rounded; entries on the Pareto front are marked with ``*``."""
+        return query_table_text.to_markdown(self)
 
-    By rising GMACs, and so by rising accuracy.
-    """
-    front: list[Any] = []
-    for point in sorted(points, key=lambda each: (each.gmacs, -each.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
+    def _describe_devices(self) -> str:
+        return f"its devices: {'; '.join(self.devices) or 'none'}"
 
 
-def _read_entries(values: object, path: str | os.PathLike) -> Iterable[Entry]:
-    if not isinstance(values, list):
-        raise QueryTableError(f"{path}: entries must be a list")
-    for number, value in enumerate(values):
-        try:
-            yield Entry(**(value | {"configuration": Configuration.parse(value["configuration"])}))
-        except (TypeError, KeyError, ConfigurationError, QueryTableError) as error:
-            raise QueryTableError(f"{path}: entry {number} is malformed: {error}") from error
+def _list(names: Sequence[str]) -> str:
+    """The first three of ``names``, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -3,44 +3,89 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from mutualnet3d.pipeline import CURVE_FILE, MODEL_FILE
+from mutualnet3d.query_entry import Entry
 from mutualnet3d.query_table import QueryTable
+from mutualnet3d.query_table_text import latencies, latency_columns, milliseconds
 
 
-def print_table(table: QueryTable, console: Console | None = None) -> None:
-    """The table by rising cost; entries on the Pareto front are marked."""
+def print_table(
+    table: QueryTable,
+    console: Console | None = None,
+    entries: Sequence[Entry] | None = None,
+    cost: str = "gmacs",
+) -> None:
+    """``entries`` (default: all) by rising cost; those on the Pareto front of ``cost`` are marked.
+
+    Each device has a column of milliseconds, numbered where there are several; their labels stand below the table. To
+    leave room for them the configuration is then one column; in a narrow terminal cells are folded, never cut.
+    """
     console = console or Console()
-    front = set(table.pareto())
-    shown = Table(
-        title=f"query table: {len(table.entries)} configurations, * on the Pareto front", title_justify="left"
-    )
-    for name in ("", "width", "spatial", "temporal", "GMACs / view", "Mparams", f"{table.metric} %"):
-        shown.add_column(name, justify="right")
-    for entry in table.entries:
+    entries = table.entries if entries is None else entries
+    front, devices = set(table.pareto(cost)), latency_columns(table)
+    count = "" if len(entries) == len(table.entries) else f"{len(entries)} of "
+    by = "" if cost == "gmacs" else f" of {cost}"
+    title = f"query table: {count}{len(table.entries)} configurations, * on the Pareto front{by}"
+    shown = Table(title=title, title_justify="left")
+    numbers = [f" [{number}]" if len(devices) > 1 else "" for number, _ in enumerate(devices, start=1)]
+    axes = ("configuration", "GMACs") if devices else ("width", "spatial", "temporal", "GMACs / view")
+    for name in ("", *axes, "Mparams", f"{table.metric} %", *(f"ms{number}" for number in numbers)):
+        shown.add_column(Text(name), justify="right", overflow="fold")
+    for entry in entries:
         c = entry.configuration
+        values = (str(c),) if devices else (f"{c.width:g}", str(c.spatial), str(c.temporal or "-"))
         shown.add_row(
             "*" if entry in front else "",
-            f"{c.width:g}",
-            str(c.spatial),
-            "-" if c.temporal is None else str(c.temporal),
+            *values,
             f"{entry.gmacs:.4g}",
             f"{entry.mparams:.3g}",
             f"{entry.accuracy:.1f}",
+            *(milliseconds(value) or "-" for value in latencies(table, entry)),
         )
     console.print(shown)
+    for number, label in zip(numbers, devices, strict=True):
+        if label:
+            print_plain(console, f"ms{number}: per view on {label}")
+
+
+def print_entry(table: QueryTable, entry: Entry, console: Console | None = None) -> None:
+    """One entry, a line for each of its values."""
+    console = console or Console()
+    print_plain(console, str(entry.configuration))
+    lines = [
+        f"{entry.gmacs:.4g} GMACs / view",
+        f"{entry.mparams:.3g} Mparams",
+        f"{entry.accuracy:.2f} % {table.metric}",
+    ]
+    if entry.top5 is not None:
+        lines.append(f"{entry.top5:.2f} % top5")
+    for label, value in zip(latency_columns(table), latencies(table, entry), strict=True):
+        if value is not None:
+            lines.append(f"{milliseconds(value)} ms / view{label and f' ({label})'}")
+    for line in lines:
+        print_plain(console, f"  {line}")
+
+
+def print_plain(console: Console, text: str) -> None:
+    """``text`` as it is: no markup, no colours, no line breaks of the terminal's width."""
+    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, console: Console | None = None) -> None:
     """How to use what a run left in ``output_dir``, with a budget that exists."""
+    from mutualnet3d.pipeline import CURVE_FILE, MODEL_FILE  # here: printing a table needs no torch
+
     console = console or Console()
     output = Path(output_dir)
     budget = _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
-    console.print(
+    print_plain(
+        console,
         f"""
 Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE_FILE}. Use them:
 
@@ -51,9 +96,6 @@ Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE
     logits = model(clip, best.configuration)      # clip: (N, 3, {_frames(table)}, H, W) float, normalised
     dense = mn.extract_dense(model, best.configuration)   # an ordinary, smaller network
 """,
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
 
 

@@ -15,14 +15,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # May import those above them and their own neighbours. The root ("mutualnet3d") holds the version and loads nothing.
 LEVELS = (
     ("", "errors"),
-    ("configuration", "files", "allocator", "logs"),
-    ("operators",),
-    ("pathways",),
+    ("configuration", "files", "allocator", "logs", "latency"),
+    ("operators", "query_entry"),
+    ("pathways", "query_table_file", "query_table_text", "query_table_devices"),
     ("layers", "config", "query_table"),
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
     ("training",),
-    ("pipeline",),
+    ("deployment", "pipeline"),
     ("summary",),
     ("commands",),
 )
@@ -30,9 +30,11 @@ NEVER = {
     "data": {"models", "layers", "calibration", "evaluation", "training"},
     "models": {"data", "evaluation", "training"},
     "query_table": {"models", "data", "training", "evaluation", "layers"},
+    "latency": {"configuration", "files"},
     "calibration": {"data", "models"},
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},
+    "deployment": {"training", "evaluation", "calibration", "pipeline"},
 }
 
 

@@ -1,0 +1,294 @@
+"""Latencies of several devices in one query table: joining, choosing, merging, the file, the model it belongs to."""
+
+import hashlib
+import json
+import math
+import random
+from dataclasses import replace
+
+import pytest
+
+import mutualnet3d as mn
+from mutualnet3d.errors import BudgetError, QueryTableError
+from mutualnet3d.latency import Latency, Setting
+from mutualnet3d.query_table import Entry, QueryTable
+
+A, B, C = (mn.Configuration(*c) for c in ((0.63, 142, 3), (0.8, 178, 5), (1.0, 224, 8)))
+CPU, GPU = Setting("Größe | CPU", threads=2), Setting("NVIDIA, H100", precision="bfloat16")
+HASH = hashlib.sha256(b"the model").hexdigest()
+
+
+def plain(**provenance):
+    """Three configurations, the larger the better, without latencies."""
+    rows = ((A, 3.4, 60.0), (B, 20.0, 66.0), (C, 54.5, 70.0))
+    entries = tuple(Entry(c, gmacs, 30.0, accuracy, 90.0) for c, gmacs, accuracy in rows)
+    return QueryTable(entries, "top1", {"model_sha256": HASH, "space": {"width": [0.63, 1.0]}} | provenance)
+
+
+def took(milliseconds, batch=1, **values):
+    return Latency(milliseconds, 0.9 * milliseconds, 1.2 * milliseconds, 20, 3, batch, **values)
+
+
+def on_cpu():
+    return plain().with_latencies({A: took(9.0), B: took(40.0), C: took(80.0)}, CPU)
+
+
+def on_gpu():
+    return plain().with_latencies({A: took(2.0), C: took(1.5)}, GPU)
+
+
+class TestWithLatencies:
+    def test_they_become_the_tables_own(self):
+        t = on_cpu()
+        assert t.devices == (CPU.label,)
+        assert t.device == CPU.label
+        assert [e.latency_ms for e in t.entries] == [9.0, 40.0, 80.0]
+        assert t[B].latencies == ((CPU.label, 40.0),)
+        assert t.best(max_latency_ms=79).configuration == B
+        assert plain() == plain()
+        assert [replace(e, latency_ms=None, latencies=()) for e in t.entries] == list(plain().entries)
+
+    def test_provenance(self):
+        before = plain(date="2026")
+        t = before.with_latencies({A: took(9.0), B: replace(took(40.0), p90_ms=76.0)}, CPU)
+        expected = CPU.to_dict() | {"repeats": 20, "warmup": 3, "largest_spread_percent": 100.0}
+        assert t.provenance == before.provenance | {"latency": {CPU.label: expected}}
+        assert "latency" not in before.provenance
+
+    def test_a_second_device_and_a_second_measurement(self):
+        t = on_cpu().with_latencies({A: took(2.0), B: took(3.0), C: took(4.0)}, GPU)
+        assert t.devices == tuple(sorted((CPU.label, GPU.label)))
+        assert [e.latency_ms for e in t.entries] == [2.0, 3.0, 4.0]
+        assert [dict(e.latencies)[CPU.label] for e in t.entries] == [9.0, 40.0, 80.0]
+        again = t.with_latencies({A: took(8.0)}, CPU)
+        assert [e.latency_ms for e in again.entries] == [8.0, None, None]
+        assert len(again[B].latencies) == 1
+        assert set(again.provenance["latency"]) == {CPU.label, GPU.label}
+
+    def test_refusals(self):
+        with pytest.raises(QueryTableError, match="nothing was measured"):
+            plain().with_latencies({}, CPU)
+        unknown = mn.Configuration(0.7, 142, 3)
+        with pytest.raises(QueryTableError, match=r"0\.7-142-3 were measured .* not in this table"):
+            plain().with_latencies({unknown: took(1.0)}, CPU)
+        with pytest.raises(QueryTableError, match="batches of 8, the setting says 1"):
+            plain().with_latencies({A: took(1.0, batch=8)}, CPU)
+        for wrong in (math.nan, math.inf, -1.0):
+            with pytest.raises(QueryTableError, match="latency on Größe"):
+                plain().with_latencies({A: took(wrong)}, CPU)
+        assert plain().with_latencies({A: took(0.0)}, CPU)[A].latency_ms == 0.0
+
+
+class TestMerge:
+    def test_two_devices(self):
+        t = QueryTable.merge([on_cpu(), on_gpu()])
+        assert t.devices == tuple(sorted((CPU.label, GPU.label)))
+        assert t.device is None
+        assert dict(t[A].latencies) == {CPU.label: 9.0, GPU.label: 2.0}
+        assert dict(t[B].latencies) == {CPU.label: 40.0}
+        assert set(t.provenance["latency"]) == set(t.devices)
+        assert t.best(max_gmacs=20).configuration == B
+        for ask in (lambda: t.best(max_latency_ms=50), lambda: t.pareto("latency_ms")):
+            with pytest.raises(QueryTableError) as caught:
+                ask()
+            assert all(label in str(caught.value) for label in t.devices)
+
+    def test_the_table_of_one_device(self):
+        t = QueryTable.merge([on_cpu(), on_gpu()])
+        assert t.on(CPU.label).best(max_latency_ms=50).configuration == B
+        gpu = t.on(GPU.label)
+        assert [e.configuration for e in gpu.entries] == [A, C]  # B was not measured there
+        assert gpu.best(max_latency_ms=5).configuration == C
+        assert [e.configuration for e in gpu.pareto("latency_ms")] == [C]
+        assert [e.configuration for e in gpu.pareto()] == [A, C]
+        with pytest.raises(BudgetError, match=r"cheapest is 1\.0-224-8 at 1\.5 ms"):
+            gpu.best(max_latency_ms=1.4)
+        assert gpu.on(CPU.label).device == CPU.label
+        with pytest.raises(QueryTableError, match=r"'a phone'; its devices: .*H100"):
+            t.on("a phone")
+        with pytest.raises(QueryTableError, match="its devices: none"):
+            plain().on(CPU.label)
+
+    def test_what_was_not_measured_is_named(self):
+        with pytest.raises(QueryTableError, match=r"no latency_ms of 0\.8-178-5; measure them too, or choose a device"):
+            on_gpu().best(max_latency_ms=5)
+        assert on_gpu().on(GPU.label).best(max_latency_ms=5).configuration == C
+
+    def test_one_device_needs_no_choice(self):
+        t = QueryTable.merge([plain(), on_cpu()])
+        assert t.device == CPU.label
+        assert t.best(max_latency_ms=10).configuration == A
+
+    def test_order_and_repetition_change_nothing(self):
+        tables = [on_cpu(), on_gpu(), plain()]
+        merged = QueryTable.merge(tables)
+        assert QueryTable.merge(tables[::-1]) == merged
+        assert QueryTable.merge([merged, on_cpu(), merged]) == merged
+        assert QueryTable.merge([on_gpu()]) == on_gpu()
+
+    def test_a_configuration_that_one_table_lacks(self):
+        some = replace(on_gpu(), entries=on_gpu().entries[::2])
+        t = QueryTable.merge([some, on_cpu()])
+        assert [e.configuration for e in t.entries] == [A, B, C]
+        assert dict(t[B].latencies) == {CPU.label: 40.0}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda t: replace(t, provenance=t.provenance | {"model_sha256": "0" * 64}), "model_sha256 differs: .*000"),
+            (lambda t: replace(t, provenance={}), "does not say whose it is"),
+            (lambda t: replace(t, provenance=t.provenance | {"space": {"width": [0.5, 1]}}), r"space differs: .*0\.5"),
+            (lambda t: replace(t, metric="mAP"), "metric differs: top1 and mAP"),
+            (lambda t: edited(t, accuracy=59.0), r"accuracy of 0\.63-142-3 differs: 60\.0 and 59\.0"),
+            (lambda t: edited(t, top5=None), r"top5 of 0\.63-142-3 differs: 90\.0 and None"),
+            (lambda t: edited(t, gmacs=3.5), r"gmacs of 0\.63-142-3 differs: 3\.4 and 3\.5"),
+            (lambda t: edited(t, mparams=1), r"mparams of 0\.63-142-3 differs"),
+            (lambda t: plain().with_latencies({A: took(9.5)}, CPU), r"setting of Größe .* differs|9\.0 and 9\.5"),
+            (lambda t: edited(plain(), latency_ms=5.0), "name no device"),
+            (lambda t: replace(t, provenance=t.provenance | {"latency": []}), "'latency' .* is not an object"),
+        ],
+    )
+    def test_refusals(self, change, message):
+        for tables in ([on_cpu(), change(on_gpu())], [on_cpu(), plain(), change(on_gpu())]):
+            with pytest.raises(QueryTableError, match=message):
+                QueryTable.merge(tables)
+
+    def test_nothing_to_merge(self):
+        with pytest.raises(QueryTableError, match="nothing to merge"):
+            QueryTable.merge([])
+
+    def test_two_measurements_of_one_device(self):
+        """Equal settings and spreads, so the latencies themselves are compared."""
+        one, other = (plain().with_latencies({A: took(value), C: took(8.0)}, CPU) for value in (4.0, 2.0))
+        with pytest.raises(QueryTableError, match=r"latency of 0\.63-142-3 on Größe .* differs: 4\.0 and 2\.0"):
+            QueryTable.merge([one, other])
+
+
+def edited(table, **values):
+    return replace(table, entries=(replace(table.entries[0], **values), *table.entries[1:]))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_best_per_device_against_brute_force(seed):
+    """Few different values, so that there are ties; some configurations are not measured everywhere."""
+    rng = random.Random(seed)
+    labels = ["one", "two, with a comma", "drei ß"][: rng.randrange(1, 4)]
+    entries = []
+    for number in range(rng.randrange(1, 20)):
+        latencies = tuple((label, rng.randrange(1, 12) / 2) for label in labels if rng.random() < 0.8)
+        cost, accuracy = rng.randrange(12), rng.randrange(15)
+        entries.append(Entry(mn.Configuration(1 - number / 100, 224, 8), cost, 1, accuracy, latencies=latencies))
+    t = QueryTable(tuple(entries))
+    for label in t.devices:
+        before = -1
+        measured = [(dict(e.latencies)[label], e) for e in t.entries if label in dict(e.latencies)]
+        for budget in (0.5 * step for step in range(13)):
+            within = [(ms, e) for ms, e in measured if ms <= budget]
+            if not within:
+                with pytest.raises(BudgetError, match=f"at {min(ms for ms, _ in measured):.4g} ms"):
+                    t.on(label).best(max_latency_ms=budget)
+                continue
+            best = t.on(label).best(max_latency_ms=budget)
+            accuracy = max(e.accuracy for _, e in within)
+            assert (best.accuracy, best.latency_ms) == (accuracy, min(ms for ms, e in within if e.accuracy == accuracy))
+            assert best.accuracy >= before
+            before = best.accuracy
+        front = {(e.latency_ms, e.accuracy) for e in t.on(label).pareto("latency_ms")}
+        points = {(ms, e.accuracy) for ms, e in measured}
+        better = {p for p in points if any(o[0] <= p[0] and o[1] >= p[1] and o != p for o in points)}
+        assert front == points - better
+
+
+class TestEntry:
+    @pytest.mark.parametrize(
+        ("latencies", "message"),
+        [
+            *((None, "not pairs"), (3, "not pairs"), (("label",), "not pairs"), ((("a", 1.0, 2.0),), "not pairs")),
+            *(((("a", 1.0), ("a", 1.0)), "two latencies of one device"), ((("a", math.nan),), "latency on a")),
+            *(((("a", -1.0),), "latency on a"), ((("a", math.inf),), "latency on a"), ((("a", True),), "latency on a")),
+            *(((("a", "1"),), "latency on a"), ((("a", None),), "latency on a"), ((("", 1.0),), "device label")),
+            *((((" a", 1.0),), "device label"), ((("a\nb", 1.0),), "device label"), (((1, 1.0),), "device label")),
+        ],
+    )
+    def test_wrong_latencies(self, latencies, message):
+        with pytest.raises(QueryTableError, match=message):
+            Entry(A, 1.0, 2.0, 3.0, latencies=latencies)
+
+    def test_order_does_not_matter(self):
+        one, other = (Entry(A, 1, 2, 3, latencies=pairs) for pairs in ([("b", 1), ("a", 2)], (("a", 2), ("b", 1))))
+        assert one == other
+        assert hash(one) == hash(other)
+
+
+class TestOwnDevice:
+    def test_latency_ms_is_the_devices(self):
+        entry = Entry(A, 1, 2, 3, None, None, (("a", 5.0), ("b", 6.0)))
+        assert QueryTable((replace(entry, latency_ms=6.0),), device="b")[A].latency_ms == 6.0
+        for latency, device in ((5.0, "b"), (None, "b"), (5.0, None)):
+            with pytest.raises(QueryTableError, match=r"latency_ms of 0\.63-142-3 is not that of .*its devices: a; b"):
+                QueryTable((replace(entry, latency_ms=latency),), device=device)
+        with pytest.raises(QueryTableError, match="device 'c' has no latency here"):
+            QueryTable((entry,), device="c")
+
+    def test_an_unknown_cost(self):
+        with pytest.raises(QueryTableError, match="'mparams' is not one of gmacs, latency_ms"):
+            plain().pareto("mparams")
+
+
+class TestFile:
+    @pytest.mark.parametrize("table", [plain, on_cpu, on_gpu, lambda: QueryTable.merge([on_cpu(), on_gpu()])])
+    def test_round_trip(self, table, tmp_path):
+        table().save(tmp_path / "table.json")
+        assert QueryTable.load(tmp_path / "table.json") == table()
+
+    def test_it_is_readable(self, tmp_path):
+        QueryTable.merge([on_cpu(), on_gpu()]).save(tmp_path / "table.json")
+        values = json.loads((tmp_path / "table.json").read_text())
+        assert values["entries"][0]["latencies"] == {CPU.label: 9.0, GPU.label: 2.0}
+        assert "device" not in values
+        assert values["version"] == 1
+
+    def test_without_latencies_it_is_as_it_was(self, tmp_path):
+        plain().save(tmp_path / "table.json")
+        values = json.loads((tmp_path / "table.json").read_text())
+        assert set(values) == {"format", "version", "metric", "provenance", "entries"}
+        names = {"configuration", "gmacs", "mparams", "accuracy", "top5", "latency_ms"}
+        assert set(values["entries"][0]) == names
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *({"device": 3}, {"device": "another"}, {"latencies": None}, {"latencies": [["a", 1]]}),
+            *({"latencies": {"a": "1"}}, {"latencies": {"": 1}}, {"latencies": {"a": -1}}, {"latencies": 3}),
+        ],
+        ids=str,
+    )
+    def test_malformed(self, change, tmp_path):
+        path = tmp_path / "table.json"
+        on_cpu().save(path)
+        values = json.loads(path.read_text())
+        (values if "device" in change else values["entries"][1]).update(change)
+        path.write_text(json.dumps(values))
+        with pytest.raises(QueryTableError, match=r"table\.json"):
+            QueryTable.load(path)
+
+
+class TestCheckModel:
+    def test_the_tables_own(self, tmp_path):
+        path = tmp_path / "model.pyth"
+        path.write_bytes(b"the model")
+        for model in (path, str(path), HASH, HASH.upper()):
+            plain().check_model(model)
+
+    def test_another(self, tmp_path):
+        path = tmp_path / "model.pyth"
+        path.write_bytes(b"another model")
+        with pytest.raises(QueryTableError, match=rf"belongs to the model of SHA-256 {HASH}, not to .*model\.pyth"):
+            plain().check_model(path)
+        with pytest.raises(QueryTableError, match="belongs to"):
+            plain().check_model("0" * 64)
+        for missing in (tmp_path / "none.pyth", tmp_path):
+            with pytest.raises(QueryTableError, match="cannot be read"):
+                plain().check_model(missing)
+        with pytest.raises(QueryTableError, match="does not say which model"):
+            QueryTable(plain().entries).check_model(HASH)
