@@ -22,7 +22,7 @@ class StageTimes:
         decode_ms: opening, decoding and scaling the video's frames; 0.0 for frames in memory.
         preprocess_ms: cutting views, normalising, subsampling and resizing for the configuration; scaling of frames
             that were in memory.
-        network_ms: the sub-network, up to logits on the CPU.
+        network_ms: the sub-network, up to logits on the CPU; on a GPU it waits for the preprocessing there too.
         switch_ms: waiting for the sub-network to be built; 0.0 where it was there.
     """
 

@@ -6,14 +6,12 @@ import statistics
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.deployment.runner import Runner
 
-Runner = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 _REMEMBERED = 1000  # building times kept for the report
 
 

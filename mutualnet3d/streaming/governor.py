@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, QueryTableError
+from mutualnet3d.query_entry import pareto_front
 
 _WINDOW = 3  # clips whose median is the load: one slow clip alone changes nothing
 _LONGEST_PATIENCE = 16  # times the patience asked for
@@ -59,20 +60,11 @@ class Switch:
     observed_ms: float | None
 
 
-def latency_front(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
-    """The points that no faster or equally fast one reaches in accuracy, by rising latency and accuracy."""
-    front: list[OperatingPoint] = []
-    for point in sorted(points, key=lambda p: (p.latency_ms, -p.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return tuple(front)
-
-
 class BudgetGovernor:
     """Keeps the latency of clips within a budget, with the most accurate configuration that allows it.
 
     The load is the median of the last 3 ratios of observed to expected latency. It moves down as soon as load x
-    expected latency exceeds the budget; up only when a more accurate configuration has been predicted to stay a margin
+    expected latency exceeds the budget, or a new budget leaves no margin; up only when a more accurate configuration has been predicted to stay a margin
     below the budget for ``patience`` clips in a row. Where a rise has to be taken back soon after, the machine is not
     what the expectation says: the next rise waits twice as long, up to 16 times, until one lasts or the budget rises.
 
@@ -90,7 +82,7 @@ class BudgetGovernor:
     def __init__(self, points: Sequence[OperatingPoint], budget_ms: float, margin: float = 0.1, patience: int = 4):
         if not 0 <= margin < 1 or patience < 1:
             raise ValueError(f"margin {margin} must lie in [0, 1) and patience {patience} must be at least 1")
-        self.front = latency_front(points)
+        self.front: tuple[OperatingPoint, ...] = tuple(pareto_front(points, "latency_ms"))
         if not self.front:
             raise QueryTableError("a governor needs at least one configuration with a latency")
         self._margin, self._base_patience, self._patience = margin, patience, patience
@@ -138,7 +130,7 @@ class BudgetGovernor:
         before, self._budget = self._budget, _checked(budget_ms)
         if self._budget > before:
             self._reset_patience(self._base_patience)
-        if self._budget < before and self.predicted_ms > self._budget:
+        if self._budget < before and self._best_fitting() < self._at:
             return self._fall(time_s, "budget fell")
         return None
 

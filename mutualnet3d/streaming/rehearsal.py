@@ -6,19 +6,19 @@ import statistics
 
 import numpy as np
 
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.prediction import StageTimes
 from mutualnet3d.predictor import AdaptivePredictor
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.streaming.governor import OperatingPoint, latency_front
+from mutualnet3d.streaming.governor import OperatingPoint
 
 _WARMUP, _PASSES = 2, 5
 
 
 def candidates(table: QueryTable) -> tuple[Entry, ...]:
     """The entries worth running: the Pareto front by measured latency where there is one, else by GMACs."""
-    if any(entry.latency_ms is None for entry in table.entries):
-        return table.pareto()
-    points = [OperatingPoint(e.configuration, e.latency_ms, e.accuracy) for e in table.entries]
-    return tuple(table[point.configuration] for point in latency_front(points))
+    measured = all(entry.latency_ms is not None for entry in table.entries)
+    return table.pareto("latency_ms" if measured else "gmacs")
 
 
 def rehearse(predictor: AdaptivePredictor, clip: np.ndarray, passes: int = _PASSES) -> tuple[OperatingPoint, ...]:
@@ -32,11 +32,18 @@ def rehearse(predictor: AdaptivePredictor, clip: np.ndarray, passes: int = _PASS
         clip: uint8 (T, H, W, 3), of the stream's size; what it shows does not matter.
         passes: that are timed; the median counts.
     """
-    points = []
-    for entry in candidates(predictor.table):
-        runs = [predictor.predict_clip(clip, configuration=entry.configuration) for _ in range(_WARMUP + passes)]
-        times = [run.times for run in runs[_WARMUP:]]
-        preprocess_ms = statistics.median(each.preprocess_ms for each in times)
-        network_ms = entry.latency_ms or statistics.median(each.network_ms for each in times)
-        points.append(OperatingPoint(entry.configuration, preprocess_ms + network_ms, entry.accuracy))
-    return tuple(points)
+    entries = candidates(predictor.table)
+    times: dict[Configuration, list[StageTimes]] = {entry.configuration: [] for entry in entries}
+    for number in range(_WARMUP + passes):  # in turns: no drift of the machine favours one
+        for configuration, own in times.items():
+            run = predictor.predict_clip(clip, configuration=configuration)
+            if number >= _WARMUP:
+                own.append(run.times)
+    return tuple(_expected(entry, times[entry.configuration]) for entry in entries)
+
+
+def _expected(entry: Entry, times: list[StageTimes]) -> OperatingPoint:
+    preprocess_ms = statistics.median(each.preprocess_ms for each in times)
+    measured_ms = statistics.median(each.network_ms for each in times)
+    network_ms = measured_ms if entry.latency_ms is None else entry.latency_ms
+    return OperatingPoint(entry.configuration, preprocess_ms + network_ms, entry.accuracy)
