@@ -64,9 +64,10 @@ class BudgetGovernor:
     """Keeps the latency of clips within a budget, with the most accurate configuration that allows it.
 
     The load is the median of the last 3 ratios of observed to expected latency. It moves down as soon as load x
-    expected latency exceeds the budget, or a new budget leaves no margin; up only when a more accurate configuration has been predicted to stay a margin
-    below the budget for ``patience`` clips in a row. Where a rise has to be taken back soon after, the machine is not
-    what the expectation says: the next rise waits twice as long, up to 16 times, until one lasts or the budget rises.
+    expected latency exceeds the budget, or a lower budget leaves no margin; up only when a more accurate configuration
+    has been predicted to stay a margin below the budget for ``patience`` clips in a row. Where a rise has to be taken
+    back soon after, the machine is not what the expectation says: the next rise waits twice as long, up to 16 times,
+    until one lasts or the budget rises.
 
     Args:
         points: expected latencies and accuracies; only their Pareto front is used.
