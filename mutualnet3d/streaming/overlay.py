@@ -8,11 +8,13 @@ from PIL import Image
 from mutualnet3d.streaming import panels
 from mutualnet3d.streaming.screen import Screen
 
-_LOW = 300  # pixels of the shorter side below which there is room for three actions only
+_LOW, _LEAST = 300, 48  # pixels of the shorter side below which there is room for three actions only, for nothing
 
 
 class Overlay:
     """Lays :class:`Screen` over frames of one size; the font grows with the shorter side, from 10 pixels on.
+
+    Frames below 48 pixels have no room for letters: nothing is drawn on them.
 
     Args:
         size: (height, width) of the frames, pixels.
@@ -27,7 +29,7 @@ class Overlay:
 
     def draw(self, image: np.ndarray, screen: Screen) -> np.ndarray:
         """A copy of ``image``, uint8 (H, W, 3) RGB, with the panels of ``screen`` on it."""
-        if screen != self._screen:
+        if screen != self._screen and min(self._height, self._width) >= _LEAST:
             self._patches, self._screen = self._lay_out(screen), screen
         drawn = image.copy()
         for patch in self._patches:
