@@ -93,7 +93,7 @@ def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | Came
         report = session.report()
         _write(arguments, report)
         print_report(report)
-    if not report.clips:
+    if not (report.clips or stop):
         raise DataError(
             f"{arguments.input}: {report.frames} frames are fewer than one clip spans; nothing was predicted"
         )
