@@ -16,6 +16,7 @@ from mutualnet3d.errors import BudgetError, QueryTableError
 from mutualnet3d.query_entry import pareto_front
 
 _WINDOW = 3  # clips whose median is the load: one slow clip alone changes nothing
+_SPREAD = 6  # clips whose second highest ratio a new choice reckons with
 _LONGEST_PATIENCE = 16  # times the patience asked for
 
 
@@ -65,7 +66,8 @@ class BudgetGovernor:
 
     The load is the median of the last 3 ratios of observed to expected latency. It moves down as soon as load x
     expected latency exceeds the budget, or a lower budget leaves no margin; up only when a more accurate configuration
-    has been predicted to stay a margin below the budget for ``patience`` clips in a row. Where a rise has to be taken
+    has been predicted to stay a margin below the budget for ``patience`` clips in a row. What it moves to must leave
+    that margin at the second highest of the last 6 ratios: on a machine that is shared the load comes and goes. Where a rise has to be taken
     back soon after, the machine is not what the expectation says: the next rise waits twice as long, up to 16 times,
     until one lasts or the budget rises.
 
@@ -88,7 +90,7 @@ class BudgetGovernor:
             raise QueryTableError("a governor needs at least one configuration with a latency")
         self._margin, self._base_patience, self._patience = margin, patience, patience
         self._budget = _checked(budget_ms)
-        self._ratios = deque([1.0] * _WINDOW, maxlen=_WINDOW)
+        self._ratios = deque([1.0] * _SPREAD, maxlen=_SPREAD)
         self._observed: float | None = None
         self._rising: deque[int] = deque(maxlen=patience)
         self._probation = 0  # clips left in which a fall takes the last rise back
@@ -114,7 +116,7 @@ class BudgetGovernor:
     @property
     def load(self) -> float:
         """Observed over expected latency: 1 on an idle machine, 2 where everything takes twice as long."""
-        return statistics.median(self._ratios)
+        return statistics.median(list(self._ratios)[-_WINDOW:])
 
     @property
     def predicted_ms(self) -> float:
@@ -182,9 +184,10 @@ class BudgetGovernor:
         return switch
 
     def _best_fitting(self) -> int:
-        """The most accurate point that leaves the margin at the present load; the cheapest if none does."""
+        """The most accurate point that leaves the margin in the bad moments of late; the cheapest if none does."""
+        load = max(self.load, sorted(self._ratios)[-2])
         allowed = (1 - self._margin) * self._budget
-        return max((i for i, p in enumerate(self.front) if self.load * p.latency_ms <= allowed), default=0)
+        return max((i for i, p in enumerate(self.front) if load * p.latency_ms <= allowed), default=0)
 
     def _reset_patience(self, patience: int) -> None:
         self._patience = patience

@@ -69,7 +69,7 @@ def test_load_that_rises_and_falls():
     positions = [position for position, _ in seen]
     assert positions[:22] == [3] * 22
     assert positions[22:40] == [1] * 18  # two clips show that it is no accident; 40 ms at load 2 leave no margin
-    assert positions[46:] == [3] * 14
+    assert positions[48:] == [3] * 12
     assert [s.reason for s in governor.switches] == ["load rose", "load fell"]
     assert governor.switches[0].load == pytest.approx(2.0, rel=0.1)
     assert governor.switches[0].observed_ms == pytest.approx(120, rel=0.1)
@@ -104,7 +104,7 @@ def test_expectations_that_are_wrong_for_one_configuration():
     rises = [s.time_s for s in governor.switches if s.reason == "load fell"]
     gaps = [b - a for a, b in itertools.pairwise(rises)]
     assert 2 < len(rises) < 25
-    assert gaps[0] < 12 < 60 < gaps[-1]
+    assert gaps[0] < 20 < 60 < gaps[-1]
     governor.set_budget(1000, 100)
     assert run(governor, 10, true_ms=(10, 20, 40, 90), start=1000)[-1][0] == 3  # a higher budget starts afresh
 
