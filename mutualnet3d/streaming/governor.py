@@ -67,9 +67,10 @@ class BudgetGovernor:
     The load is the median of the last 3 ratios of observed to expected latency. It moves down as soon as load x
     expected latency exceeds the budget, or a lower budget leaves no margin; up only when a more accurate configuration
     has been predicted to stay a margin below the budget for ``patience`` clips in a row. What it moves to must leave
-    that margin at the second highest of the last 6 ratios: on a machine that is shared the load comes and goes. Where a rise has to be taken
-    back soon after, the machine is not what the expectation says: the next rise waits twice as long, up to 16 times,
-    until one lasts or the budget rises.
+    that margin at the second highest of the last 6 ratios: on a machine that is shared the load comes and goes.
+
+    Where a rise has to be taken back soon after, the machine is not what the expectation says: the next rise waits
+    twice as long, up to 16 times, until one lasts or the budget rises.
 
     Args:
         points: expected latencies and accuracies; only their Pareto front is used.

@@ -12,7 +12,7 @@ from mutualnet3d.predictor import AdaptivePredictor
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.streaming.governor import OperatingPoint
 
-_WARMUP, _PASSES = 2, 5
+_WARMUP, _PASSES = 2, 9
 
 
 def candidates(table: QueryTable) -> tuple[Entry, ...]:
