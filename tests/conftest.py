@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -21,3 +22,11 @@ def shared_data() -> Path:
 def tiny_data(tmp_path_factory) -> Path:
     """Folder of 8 + 4 tiny videos with train.csv, val.csv and test.csv."""
     return write_data(tmp_path_factory.mktemp("tiny data"))
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """``networks(case)``: a small network of tests/deployment/networks.py, built once a session."""
+    from tests.deployment.networks import Network
+
+    return functools.cache(Network)
