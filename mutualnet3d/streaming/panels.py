@@ -60,7 +60,7 @@ def operation(screen: Screen, width: int, unit: int) -> Image.Image:
     length = "" if c.temporal is None else f" · {c.temporal} fr"
     lines = (
         (f"×{c.width:g} · {c.spatial} px{length}", font(round(1.15 * unit), bold=True), INK),
-        (f"{screen.entry.gmacs:.3g} GMACs · {screen.metric} {screen.entry.accuracy:.0f} %", font(unit), DIM),
+        (f"{screen.entry.gmacs:.3g} GMACs · {screen.metric} {screen.entry.accuracy:.1f} %", font(unit), DIM),
     )
     pad, at = round(0.6 * unit), round(1.15 * unit)
     for text, face, colour in lines:
@@ -103,9 +103,9 @@ def _history(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], screen: S
     """A bar per clip, green within the budget of its time and red above; the budget is a line across."""
     left, _, right, height = box
     face, middle = font(unit), round(1.15 * unit)
-    text = f"of {screen.budget_ms:.3g} ms"
-    if screen.history:
-        newest = screen.history[-1]
+    newest = screen.history[-1] if screen.history else None
+    text = f"of {screen.budget_ms if newest is None else newest.budget_ms:.3g} ms"
+    if newest is not None:
         colour = GOOD if newest.latency_ms <= newest.budget_ms else BAD
         number, bold = f"{newest.latency_ms:.3g} ", font(round(1.15 * unit), bold=True)
         pen.text((left, middle), number, colour, bold, anchor="lm")
