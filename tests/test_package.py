@@ -23,7 +23,9 @@ LEVELS = (
     ("calibration", "counting", "evaluation"),
     ("training",),
     ("testing", "deployment"),
-    ("pipeline",),
+    ("pipeline", "subnetworks", "prediction"),
+    ("predictor",),
+    ("streaming",),
     ("summary",),
     ("commands",),
 )
@@ -35,6 +37,8 @@ NEVER = {
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},
     "deployment": {"training", "evaluation", "calibration", "pipeline"},
+    "predictor": {"training", "evaluation", "calibration", "pipeline", "models"},
+    "streaming": {"training", "evaluation", "calibration", "pipeline", "models"},
 }
 
 

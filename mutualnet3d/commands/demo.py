@@ -1,0 +1,163 @@
+"""The command line of ``tools/demo_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.demo_text import print_points, print_report
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.deployment import open_deployment
+from mutualnet3d.errors import ConfigError, DataError
+from mutualnet3d.files import write_text
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.predictor import AdaptivePredictor
+from mutualnet3d.streaming.busy import BusyProcesses
+from mutualnet3d.streaming.clips import ClipBuffer
+from mutualnet3d.streaming.governor import BudgetGovernor
+from mutualnet3d.streaming.overlay import Overlay
+from mutualnet3d.streaming.records import StreamReport
+from mutualnet3d.streaming.rehearsal import candidates, rehearse
+from mutualnet3d.streaming.session import Pace, Session
+from mutualnet3d.streaming.source import CameraSource, FileSource, open_source
+from mutualnet3d.streaming.timeline import Timeline
+from mutualnet3d.streaming.writer import VideoWriter
+
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a stream. Exit status: 0 done, 1 an error that the message explains, 2 usage, 130 stopped by Ctrl-C.
+
+    However it ends, the video and the log hold what was done by then.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    for text, percent_of in ((arguments.schedule or arguments.budget_ms, 1.0), (arguments.busy, None)):
+        try:
+            Timeline.parse(text, percent_of)
+        except ConfigError as error:
+            parser.error(str(error))
+    setup_logging()
+
+    def body() -> None:
+        keep_large_blocks()
+        with _stop_signal() as stop:
+            _run(arguments, stop)
+            if stop:
+                raise KeyboardInterrupt
+
+    return guarded(body, "stopped; the video and the log are complete up to here")
+
+
+def _run(arguments: argparse.Namespace, stop: list) -> None:
+    deployment = open_deployment(
+        arguments.directory, arguments.backend, arguments.precision, arguments.threads, arguments.device
+    )
+    if arguments.class_names:
+        deployment = replace(deployment, classes=_class_names(arguments.class_names))
+    predictor = AdaptivePredictor(deployment, max_networks=len(candidates(deployment.table)))
+    with open_source(arguments.input) as source:
+        buffer = ClipBuffer(deployment.preprocessing, source.fps, arguments.stride)
+        points = rehearse(predictor, np.zeros((deployment.preprocessing.clip.num_frames, *source.size, 3), np.uint8))
+        most_accurate = max(points, key=lambda point: (point.accuracy, -point.latency_ms))
+        budgets = Timeline.parse(arguments.schedule or arguments.budget_ms, percent_of=most_accurate.latency_ms)
+        governor = BudgetGovernor(points, budgets.at(0))
+        print_points(governor.front, predictor.switching)
+        _stream(arguments, stop, source, Session(predictor, governor, buffer, budgets))
+
+
+def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | CameraSource, session: Session) -> None:
+    overlay = Overlay(source.size)
+    pace = Pace(real_time=arguments.realtime and not source.live)
+    try:
+        with (
+            VideoWriter(arguments.output, source.size, source.fps) as writer,
+            BusyProcesses(Timeline.parse(arguments.busy)) as busy,
+        ):
+            for frame, screen in session.play(source, source.fps, pace):
+                writer.write(overlay.draw(frame.image, screen), frame.number)
+                busy.at(frame.time_s)
+                if stop or (arguments.seconds is not None and frame.time_s >= arguments.seconds):
+                    break
+    finally:
+        report = session.report()
+        _write(arguments, report)
+        print_report(report)
+    if not (report.clips or stop):
+        raise DataError(
+            f"{arguments.input}: {report.frames} frames are fewer than one clip spans; nothing was predicted"
+        )
+
+
+def _write(arguments: argparse.Namespace, report: StreamReport) -> None:
+    log = Path(arguments.log or Path(arguments.output).with_suffix(".jsonl"))
+    summary = log.with_suffix(".summary.json")
+    write_text(log, "".join(json.dumps(line) + "\n" for line in report.lines()))
+    write_text(summary, json.dumps({"options": vars(arguments), **report.summary()}, indent=2) + "\n")
+    _logger.info("written: %s, %s, %s", arguments.output, log, summary)
+
+
+def _class_names(path: str) -> tuple[str, ...]:
+    try:
+        names = tuple(Path(path).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--class-names {path}: cannot be read: {error}") from error
+    if not names:
+        raise DataError(f"--class-names {path}: is empty; write one name a line, in the order of the labels")
+    return names
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[list]:
+    """A list that the first Ctrl-C makes true; the second interrupts at once."""
+    pressed: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Classify a long video or a camera clip by clip, within a latency budget that may change.",
+        epilog="The latency of a clip is its preprocessing (crop, normalise, resize for the configuration) and the "
+        "network; reading frames, drawing and writing the video are not in it.",
+    )
+    parser.add_argument("directory", help="an export of tools/export_net.py, or the OUTPUT_DIR of a run")
+    parser.add_argument("--input", required=True, help="a video file, or the number of a camera")
+    parser.add_argument("--output", required=True, help="the video to write (mp4)")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--budget-ms", default="100%", help="per clip; %% of the most accurate network's latency too")
+    budget.add_argument("--schedule", help="budgets over the seconds of the video: 0:80,10:40,20:80 or 0:150%%,10:75%%")
+    parser.add_argument("--busy", default="0", help="processes that load the machine, over the seconds: 0:0,10:2,20:0")
+    parser.add_argument("--stride", type=int, help="frames between clips; default: a quarter of what a clip spans")
+    parser.add_argument("--seconds", type=float, help="stop after this time of the video; default: at its end")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--every-clip", action="store_true", help="predict every clip, however long it takes (default)")
+    pace.add_argument(
+        "--realtime", action="store_true", help="play at the video's speed; leave out clips that are late"
+    )
+    parser.add_argument("--backend", default="torch", help="torch (default), onnxruntime or openvino")
+    parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, float16")
+    parser.add_argument("--threads", type=int, help="of the processor; default: torch's")
+    parser.add_argument("--device", help="cpu (default), cuda")
+    parser.add_argument("--class-names", metavar="FILE", help="one name a line; default: those of the deployment")
+    parser.add_argument("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
+    return parser
