@@ -6,15 +6,17 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.decode import open_video
 from mutualnet3d.data.views import VideoViews
-from mutualnet3d.deployment import Deployment, Runner, open_deployment
+from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError
-from mutualnet3d.prediction import Frames, Prediction, StageTimes, checked_frames, checked_top_k
+from mutualnet3d.prediction import Frames, Prediction, StageTimes, checked_frames, checked_top_k, checked_views
+from mutualnet3d.predictor_scoring import Scoring
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.subnetworks import SubNetworks, SwitchingCost
 
@@ -24,17 +26,23 @@ _VIEWS_PER_PASS = 8  # of a video that has many: bounds the memory
 class AdaptivePredictor:
     """One deployed network at every budget; may be used by any number of threads at once.
 
-    onnxruntime and openvino convert what they take from the directory of a run: there :meth:`warm` all that will be
-    used before threads share the predictor, or open an export.
-
     Args:
         deployment: what :func:`mutualnet3d.deployment.open_deployment` gives.
         max_networks: sub-networks kept ready; the least recently used one makes room.
+
+    Raises:
+        DeploymentError: it is a detection network.
+        QueryTableError: the query table names an unknown ensembling.
     """
 
     def __init__(self, deployment: Deployment, max_networks: int = 4):
-        self.deployment = deployment
-        self._networks = SubNetworks(self._build, max_networks)
+        if deployment.detects:
+            raise DeploymentError(
+                "AdaptivePredictor classifies whole videos; a detection network also needs boxes: build its "
+                "sub-networks with open_deployment(...).build(configuration) and give them the boxes"
+            )
+        self.deployment, self._scoring = deployment, Scoring.of(deployment)
+        self._networks = SubNetworks(deployment.build, max_networks)
 
     @classmethod
     def load(
@@ -49,15 +57,6 @@ class AdaptivePredictor:
         """Open an export, or the OUTPUT_DIR of a run; the arguments but the last are ``open_deployment``'s."""
         deployment = open_deployment(directory, backend=backend, precision=precision, threads=threads, device=device)
         return cls(deployment, max_networks)
-
-    def _build(self, configuration: Configuration) -> Runner:
-        runner = self.deployment.build(configuration)
-        if runner.description.detects:
-            raise DeploymentError(
-                f"{configuration} is a detection network, which needs boxes beside the frames: build it by "
-                "deployment.build and call it with views and boxes"
-            )
-        return runner
 
     @property
     def table(self) -> QueryTable:
@@ -100,8 +99,8 @@ class AdaptivePredictor:
             return self._entry(configuration)
         if max_latency_ms is not None and any(entry.latency_ms is None for entry in self.table.entries):
             raise QueryTableError(
-                f"max_latency_ms {max_latency_ms}: the query table has no latencies of this target, "
-                f"{self.deployment.target.setting().label!r}; measure them into it, or give max_gmacs"
+                "max_latency_ms: the query table has no latencies that were measured with this backend, precision and "
+                "device; measure them, or give max_gmacs"
             )
         return self.table.best(**budgets)
 
@@ -123,31 +122,29 @@ class AdaptivePredictor:
             source: a video file; or all its frames, uint8 (F, H, W, 3), RGB.
             max_gmacs, max_latency_ms, min_accuracy, configuration: see :meth:`choose`.
             top_k: how many labels, at least 1; all where there are fewer classes.
-            views: temporal clips and spatial crops (1 or 3) whose scores are added up; ``(10, 3)`` as papers do.
+            views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
+                table's accuracies hold for those that its provenance names.
             fps: frames per second of frames in memory; a file knows its own.
 
         Raises:
             VideoError: the file cannot be read.
-            DataError: frames of another shape or type; ``top_k`` or ``fps`` out of bounds.
-            ConfigError: ``views`` out of bounds.
+            DataError: frames of another shape or type; ``top_k``, ``views`` or ``fps`` out of bounds.
             BudgetError, QueryTableError, ConfigurationError: see :meth:`choose`.
         """
-        top_k = checked_top_k(top_k)
+        top_k, views = checked_top_k(top_k), checked_views(views)
         entry = self.choose(
             max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
         )
         preprocessing = self.deployment.preprocessing
-        preprocessing.check_views(*views)
-        network = self._networks.get(entry.configuration)
         start = time.perf_counter()
         if isinstance(source, (str, os.PathLike)):
             with open_video(source) as video:
                 cut = preprocessing.cut_video(video, *views)
-            return self._run(entry, network, cut, top_k, decode_ms=_milliseconds(start), scale_ms=0.0)
-        if not 0 < fps < float("inf"):
+            return self._run(entry, cut, top_k, decode_ms=_milliseconds(start), scale_ms=0.0)
+        if isinstance(fps, bool) or not isinstance(fps, Real) or not 0 < fps < float("inf"):
             raise DataError(f"fps {fps!r} of frames in memory must be a number above 0")
         cut = preprocessing.cut_frames(checked_frames(source, at_least=1), fps, *views)
-        return self._run(entry, network, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
+        return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
 
     def predict_clip(
         self,
@@ -168,37 +165,30 @@ class AdaptivePredictor:
         entry = self.choose(
             max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
         )
-        network = self._networks.get(entry.configuration)
         start = time.perf_counter()
         cut = self.deployment.preprocessing.cut_clip(checked_frames(frames, self.deployment.pathways.alpha))
-        return self._run(entry, network, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
+        return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
 
     @torch.no_grad()
-    def _run(
-        self,
-        entry: Entry,
-        network: tuple[Runner, float],
-        cut: VideoViews,
-        top_k: int,
-        decode_ms: float,
-        scale_ms: float,
-    ) -> Prediction:
-        (run, switch_ms), device = network, self.deployment.target.device
-        preprocess_ms, network_ms, total = scale_ms, 0.0, None
+    def _run(self, entry: Entry, cut: VideoViews, top_k: int, decode_ms: float, scale_ms: float) -> Prediction:
+        run, switch_ms = self._networks.get(entry.configuration)
+        preprocess_ms, network_ms, parts = scale_ms, 0.0, []
         views = iter(cut)
         for _ in range(0, len(cut), _VIEWS_PER_PASS):
             start = time.perf_counter()
-            some = torch.stack(list(itertools.islice(views, _VIEWS_PER_PASS))).to(device)
-            clips = self.deployment.preprocessing.normalise(some)
+            some = torch.stack(list(itertools.islice(views, _VIEWS_PER_PASS)))
+            clips = self.deployment.preprocessing.normalise(some.to(self.deployment.target.device))
             inputs = self.deployment.pathways.views(clips, entry.configuration)
             preprocess_ms += _milliseconds(start)
             start = time.perf_counter()
             logits = run(inputs).cpu()
             network_ms += _milliseconds(start)
-            for score in logits.float().softmax(1):
-                total = score if total is None else total + score
-        times = StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
-        return Prediction(entry.configuration, entry, self._labels(total / len(cut), top_k), total, times)
+            parts.append(self._scoring.join(self._scoring.activate(logits)))
+        scores = self._scoring.join(torch.stack(parts))
+        labels = self._labels(self._scoring.probabilities(scores, len(cut)), top_k)
+        return Prediction(
+            entry.configuration, entry, labels, scores, StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
+        )
 
     def _labels(self, probabilities: torch.Tensor, top_k: int) -> tuple[tuple[str | int, float], ...]:
         best = probabilities.topk(min(top_k, len(probabilities)))

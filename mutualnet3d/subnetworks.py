@@ -6,12 +6,14 @@ import statistics
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mutualnet3d.configuration import Configuration
-from mutualnet3d.deployment.runner import Runner
+import torch
 
+from mutualnet3d.configuration import Configuration
+
+Runner = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 _REMEMBERED = 1000  # building times kept for the report
 
 

@@ -23,7 +23,7 @@ LEVELS = (
     ("calibration", "counting", "evaluation"),
     ("training",),
     ("testing", "deployment"),
-    ("pipeline", "subnetworks", "prediction"),
+    ("pipeline", "subnetworks", "prediction", "predictor_scoring"),
     ("predictor",),
     ("streaming",),
     ("summary",),

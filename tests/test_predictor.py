@@ -1,273 +1,282 @@
-"""A budget and a video in, classes out: against the evaluation's own scores and views cut by hand."""
+"""AdaptivePredictor on runs and exports: the evaluation's scores, budgets, frames in memory, refusals."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, SHORT_SIDE, cut_views, tiny_cfg
+from data.video_files import decode_all, write_video
+from tiny import CROP, NUM_FRAMES, RATE, ROOT, tiny_cfg, write_export
 
 import mutualnet3d as mn
-from mutualnet3d.deployment.clips import parity_clips
-from mutualnet3d.deployment.export import ExportPlan, export
-from mutualnet3d.deployment.trained import TrainedNetwork
-from mutualnet3d.errors import (
-    BudgetError,
-    ConfigError,
-    ConfigurationError,
-    DataError,
-    DeploymentError,
-    QueryTableError,
-    VideoError,
-)
+from mutualnet3d.calibration import discard_statistics
+from mutualnet3d.deployment import open_deployment
+from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError, VideoError
+from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.files import sha256
+from mutualnet3d.models.artefact import save_model
 from mutualnet3d.pipeline import run
-from mutualnet3d.predictor import AdaptivePredictor
+from mutualnet3d.query_table import QueryTable
 
-FULL = mn.Configuration(1.0, CROP, 4)
-SMALLEST = mn.Configuration(0.63, 20, 2)
-VIEWS = (2, 3)
+FULL, SMALLEST = mn.Configuration(1.0, CROP, NUM_FRAMES), mn.Configuration(0.63, 20, 2)
 
 
-@pytest.fixture(scope="module")
-def run_folder(tiny_data, tmp_path_factory):
-    """The output folder of a run that was tested with 2 x 3 views; its data has class names."""
-    (tiny_data / "classes.txt").write_text("red\ngreen\nblue\n")
-    output = tmp_path_factory.mktemp("a run") / "output"
-    places = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(output)]
-    shape = ["TEST.NUM_ENSEMBLE_VIEWS", VIEWS[0], "TEST.NUM_SPATIAL_CROPS", VIEWS[1], "SOLVER.MAX_EPOCH", 1]
-    run(tiny_cfg(*places, *shape))
-    yield output
-    (tiny_data / "classes.txt").unlink()
+@pytest.fixture(scope="module", params=["run", "export"])
+def directory(request):
+    return request.getfixturevalue(f"tiny_{request.param}")
 
 
 @pytest.fixture(scope="module")
-def export_folder(run_folder, tmp_path_factory):
-    output = tmp_path_factory.mktemp("an export") / "export"
-    trained = TrainedNetwork(run_folder)
-    table = trained.table()
-    plan = ExportPlan(tuple(entry.configuration for entry in table.entries), latency=False)
-    export(trained, table, output, plan, parity_clips([], trained.cfg, trained.describe(FULL).preprocessing))
+def predictor(directory):
+    return mn.AdaptivePredictor.load(directory, threads=1, max_networks=8)
+
+
+@pytest.fixture(scope="module")
+def video(tiny_data):
+    return tiny_data / "video 9.mp4"
+
+
+def retest(tiny_run, tiny_data, output, *overrides):
+    """Another test of the same network, into ``output``."""
+    places = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(output), "TRAIN.ENABLE", False]
+    weights = ["TEST.CHECKPOINT_FILE_PATH", str(tiny_run / "model.pyth")]
+    run(tiny_cfg(*places, *weights, "TEST.NUM_ENSEMBLE_VIEWS", 2, "TEST.NUM_SPATIAL_CROPS", 3, *overrides))
     return output
 
 
-@pytest.fixture(scope="module", params=["run_folder", "export_folder"])
-def predictor(request):
-    return AdaptivePredictor.load(request.getfixturevalue(request.param), max_networks=8)
+def check_scores(predictor, output, views):
+    result = load_scores(output / "test_scores.npz")
+    assert len(result.paths) == 4
+    assert len(result.configurations) == 8
+    for configuration, scores in zip(result.configurations, result.scores, strict=True):
+        for path, expected in zip(result.paths, scores, strict=True):
+            prediction = predictor.predict(path, configuration=configuration, views=views)
+            assert prediction.configuration == configuration
+            torch.testing.assert_close(prediction.scores, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def scores(run_folder):
-    return np.load(run_folder / "test_scores.npz")
+def test_scores_are_those_of_the_evaluation(predictor, tiny_run):
+    check_scores(predictor, tiny_run, (2, 3))
 
 
-def all_frames(path):
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+@pytest.mark.parametrize("method", ["sum", "max"])
+def test_many_views_are_joined_over_passes(method, predictor, tiny_run, tiny_data, tmp_path):
+    """12 views make two passes."""
+    extra = ["TEST.NUM_ENSEMBLE_VIEWS", 4, "DATA.ENSEMBLE_METHOD", method]
+    output = retest(tiny_run, tiny_data, tmp_path / "again", *extra)
+    check_scores(mn.AdaptivePredictor.load(output, max_networks=8), output, (4, 3))
 
 
-def test_scores_are_those_of_the_evaluation(predictor, scores):
-    for row, text in enumerate(scores["configurations"].tolist()):
-        for column, path in enumerate(scores["paths"].tolist()):
-            found = predictor.predict(path, configuration=mn.Configuration.parse(text), views=VIEWS)
-            np.testing.assert_allclose(found.scores.numpy(), scores["scores"][row, column], rtol=2e-4, atol=1e-5)
-            assert sum(p for _, p in found.labels) == pytest.approx(1.0, abs=1e-5)
-            assert found.labels[0][1] == pytest.approx(float(found.scores.max()) / 6, rel=1e-5)
+def test_sigmoid_networks_give_sigmoids(tiny_run, tiny_data, tmp_path):
+    output = retest(tiny_run, tiny_data, tmp_path / "sigmoid", "MODEL.HEAD_ACT", "sigmoid")
+    check_scores(mn.AdaptivePredictor.load(output, max_networks=8), output, (2, 3))
+    export = write_export(output, tmp_path / "export", latency=False)
+    check_scores(mn.AdaptivePredictor.load(export, max_networks=8), output, (2, 3))
 
 
-def test_one_view_against_the_trained_network(predictor, run_folder, scores):
-    model, path = mn.load_model(run_folder / "model.pyth"), scores["paths"][1]
-    (view,) = cut_views(path, 1, 1, tiny_cfg())
-    for configuration in (FULL, SMALLEST, mn.Configuration(0.63, CROP, 2)):
-        with torch.no_grad():
-            expected = model(view, configuration).softmax(1)[0]
-        found = predictor.predict(path, configuration=configuration)
-        torch.testing.assert_close(found.scores, expected, rtol=2e-4, atol=1e-5)
-        assert found.configuration == configuration == found.entry.configuration
-        assert found.entry == predictor.table[configuration]
+def test_labels_are_mean_probabilities_by_name(predictor, video):
+    one = predictor.predict(video, configuration=FULL, top_k=2)
+    assert torch.isclose(one.scores.sum(), torch.tensor(1.0))
+    many = predictor.predict(video, configuration=FULL, top_k=9, views=(2, 3))
+    assert torch.isclose(many.scores.sum(), torch.tensor(6.0))
+    for prediction, views, count in ((one, 1, 2), (many, 6, 3)):
+        order = prediction.scores.argsort(descending=True).tolist()[:count]
+        assert [name for name, _ in prediction.labels] == [("red", "green", "blue")[i] for i in order]
+        expected = [float(prediction.scores[i]) / views for i in order]
+        assert [p for _, p in prediction.labels] == pytest.approx(expected)
 
 
-def test_frames_in_memory_are_the_same_video(predictor, scores):
-    path = scores["paths"][2]
-    frames = all_frames(path)
-    from_file = predictor.predict(path, configuration=SMALLEST, views=(3, 1))
-    for source in (frames, torch.from_numpy(frames)):
-        found = predictor.predict(source, configuration=SMALLEST, views=(3, 1))
-        assert torch.equal(found.scores, from_file.scores)
-        assert found.times.decode_ms == 0.0 < found.times.preprocess_ms
-    slower = predictor.predict(frames, configuration=SMALLEST, views=(3, 1), fps=10.0)  # a clip then spans fewer frames
-    assert not torch.equal(slower.scores, from_file.scores)
+def test_labels_are_maxima_where_the_evaluation_took_them(tiny_run, tiny_data, tmp_path, video):
+    output = retest(tiny_run, tiny_data, tmp_path / "max", "DATA.ENSEMBLE_METHOD", "max")
+    prediction = mn.AdaptivePredictor.load(output).predict(video, views=(2, 3), top_k=1)
+    assert prediction.labels[0][1] == pytest.approx(float(prediction.scores.max()))
+    assert prediction.labels[0][1] <= 1.0
 
 
-def test_a_clip_is_exactly_its_frames(run_folder, scores):
-    predictor = AdaptivePredictor.load(run_folder)
-    model, cfg = mn.load_model(run_folder / "model.pyth"), tiny_cfg()
-    frames = all_frames(scores["paths"][0])
-    for length in (1, 3, 4, 7):
-        found = predictor.predict_clip(frames[:length], configuration=SMALLEST)
-        clip = _centre(frames[:length], cfg)
-        with torch.no_grad():
-            expected = model(clip, SMALLEST).softmax(1)[0]
-        torch.testing.assert_close(found.scores, expected, rtol=2e-4, atol=1e-5)
+def test_an_unknown_ensembling_is_refused(tiny_export):
+    deployment = open_deployment(tiny_export)
+    table = replace(deployment.table, provenance={**deployment.table.provenance, "ensemble": "median"})
+    with pytest.raises(QueryTableError, match="'median' in the query table is not one of sum, max"):
+        mn.AdaptivePredictor(replace(deployment, table=table))
 
 
-def _centre(frames, cfg):
-    """Normalised centre crop of 60 x 48 frames, scaled by OpenCV."""
-    import cv2
-
-    wide = 60 * SHORT_SIDE // 48
-    scaled = np.stack([cv2.resize(f, (wide, SHORT_SIDE), interpolation=cv2.INTER_LINEAR) for f in frames])
-    top, left = -((CROP - SHORT_SIDE) // 2), -((CROP - wide) // 2)
-    window = torch.from_numpy(scaled[:, top : top + CROP, left : left + CROP]).permute(3, 0, 1, 2).float() / 255
-    mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (cfg.DATA.MEAN, cfg.DATA.STD))
-    return ((window - mean) / std)[None]
+def test_detection_and_unknown_activations_are_refused(tiny_export):
+    deployment = open_deployment(tiny_export)
+    with pytest.raises(DeploymentError, match="a detection network also needs boxes"):
+        mn.AdaptivePredictor(replace(deployment, detects=True))
+    with pytest.raises(DeploymentError, match="activation 'tanh'"):
+        mn.AdaptivePredictor(replace(deployment, activation="tanh"))
 
 
-def test_budgets_choose_as_the_table_does(predictor, scores):
-    path, table = scores["paths"][0], predictor.table
-    middle = table.entries[len(table.entries) // 2]
-    for budget in ({"max_gmacs": middle.gmacs}, {"min_accuracy": middle.accuracy}, {}):
-        found = predictor.predict(path, **budget)
-        assert found.entry == table.best(**budget)
-        assert found.configuration == found.entry.configuration
-    assert predictor.choose().accuracy == max(entry.accuracy for entry in table.entries)
+def test_budgets_choose_as_the_table_does(predictor, video):
+    table = predictor.table
+    for budget in sorted(entry.gmacs for entry in table.entries):
+        assert predictor.predict(video, max_gmacs=budget).entry == table.best(max_gmacs=budget)
+    assert predictor.choose() == table.best()
+    lowest = min(entry.accuracy for entry in table.entries)
+    assert predictor.predict(video, min_accuracy=lowest).entry == table.best(min_accuracy=lowest)
+    assert predictor.choose(configuration=SMALLEST).configuration == SMALLEST
 
 
-def test_latency_budgets(run_folder, scores):
-    predictor = AdaptivePredictor.load(run_folder)
-    with pytest.raises(QueryTableError, match=r"max_latency_ms 5: .*no latencies of this target, '.*torch float32"):
-        predictor.predict(scores["paths"][0], max_latency_ms=5)
-    entries = tuple(
-        replace(entry, latency_ms=float(10 + number), accuracy=50.0 + number)
-        for number, entry in enumerate(predictor.table.entries)
-    )
-    timed = replace(predictor.deployment, table=replace(predictor.table, entries=entries))
-    found = AdaptivePredictor(timed).predict(scores["paths"][0], max_latency_ms=12.5)
-    assert found.entry == entries[2]
-    with pytest.raises(BudgetError, match=r"at most 9 ms"):
-        AdaptivePredictor(timed).predict(scores["paths"][0], max_latency_ms=9)
+def test_budgets_that_cannot_be_met(predictor, video):
+    cheapest = predictor.table.entries[0]
+    with pytest.raises(BudgetError, match=f"cheapest is {cheapest.configuration} at"):
+        predictor.predict(video, max_gmacs=cheapest.gmacs / 2)
+    with pytest.raises(BudgetError, match=r"configuration 1.0-32-4 and max_gmacs, min_accuracy were given"):
+        predictor.predict(video, max_gmacs=1.0, min_accuracy=1.0, configuration=FULL)
+    for wrong in (mn.Configuration(0.7, 20, 2), "1.0-32-4"):
+        with pytest.raises(ConfigurationError, match=r"not a Configuration in the query table; it has 0.63-20-2"):
+            predictor.predict(video, configuration=wrong)
 
 
-def test_labels(predictor, run_folder, scores):
-    path = scores["paths"][0]
-    found = predictor.predict(path, configuration=FULL, top_k=2)
-    order = found.scores.argsort(descending=True).tolist()
-    assert [name for name, _ in found.labels] == [("red", "green", "blue")[i] for i in order[:2]]
-    assert len(predictor.predict(path, configuration=FULL, top_k=99).labels) == 3
-    nameless = AdaptivePredictor(replace(predictor.deployment, classes=None))
-    assert [name for name, _ in nameless.predict(path, configuration=FULL).labels] == order
+def test_latency_budgets_need_latencies_of_this_target(tiny_run, tiny_export, video):
+    slowest = max(mn.AdaptivePredictor.load(tiny_export, threads=1).table.entries, key=lambda e: e.latency_ms)
+    measured = mn.AdaptivePredictor.load(tiny_export, threads=1).predict(video, max_latency_ms=slowest.latency_ms)
+    assert measured.entry.latency_ms <= slowest.latency_ms
+    for directory, threads in ((tiny_run, 1), (tiny_export, 2)):  # never measured; measured with another number
+        with pytest.raises(QueryTableError, match="no latencies that were measured with this backend"):
+            mn.AdaptivePredictor.load(directory, threads=threads).predict(video, max_latency_ms=1e6)
 
 
-def test_switching_is_counted(run_folder, scores):
-    predictor, path = AdaptivePredictor.load(run_folder, max_networks=2), scores["paths"][0]
-    assert predictor.switching.built == 0
-    first, again = (predictor.predict(path, configuration=FULL) for _ in range(2))
-    assert first.times.switch_ms > 0.0 == again.times.switch_ms
-    for times in (first.times, again.times):
-        assert min(times.decode_ms, times.preprocess_ms, times.network_ms) > 0
-        assert times.latency_ms == times.preprocess_ms + times.network_ms
-    predictor.warm([SMALLEST, FULL])
-    assert predictor.predict(path, configuration=SMALLEST).times.switch_ms == 0.0
-    assert (predictor.switching.built, predictor.switching.dropped) == (2, 0)
-    predictor.warm([mn.Configuration(0.63, CROP, 2)])
-    assert (predictor.switching.built, predictor.switching.dropped) == (3, 1)
+def test_a_table_that_was_measured_in_part_has_no_latencies(tiny_export, tmp_path, video):
+    """A budget must not silently leave out what nobody measured."""
+    partly = shutil.copytree(tiny_export, tmp_path / "partly")
+    table = QueryTable.load(partly / "query_table.json")
+    first = replace(table.entries[0], latency_ms=None, latencies=())
+    replace(table, entries=(first, *table.entries[1:])).save(partly / "query_table.json")
+    predictor = mn.AdaptivePredictor.load(partly, threads=1)
+    with pytest.raises(QueryTableError, match="give max_gmacs"):
+        predictor.choose(max_latency_ms=1e6)
+    assert predictor.choose(max_gmacs=1e6) == predictor.table.best()
 
 
-def test_many_threads(run_folder, scores):
-    """8 threads, 4 configurations, room for 2: the very scores of one thread, and forward passes side by side."""
-    predictor = AdaptivePredictor.load(run_folder, max_networks=2, threads=1)
-    jobs = [(path, e.configuration) for path in scores["paths"].tolist() for e in predictor.table.entries[::2]]
-    alone = [predictor.predict(path, configuration=c, views=VIEWS).scores for path, c in jobs]
-    with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(predictor.predict, path, configuration=c, views=VIEWS) for path, c in jobs]
-        together = [future.result(timeout=120).scores for future in futures]
-    for one, other in zip(alone, together, strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
-
-
-def test_forward_passes_are_not_serialised(run_folder, scores):
-    predictor = AdaptivePredictor.load(run_folder)
-    meeting, build = threading.Barrier(2), predictor.deployment.build
-
-    def meet(configuration):
-        runner = build(configuration)
-
-        class Meeting:
-            description = runner.description
-
-            def __call__(self, views):
-                meeting.wait(timeout=30)  # BrokenBarrierError unless the other one is inside too
-                return runner(views)
-
-        return Meeting()
-
-    held = AdaptivePredictor(replace(predictor.deployment, _build=meet))
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(held.predict, scores["paths"][0], configuration=FULL) for _ in range(2)]
-        assert len({float(future.result().scores[0]) for future in futures}) == 1
-
-
-def test_what_is_refused(predictor, scores, tmp_path):
-    path, clip = scores["paths"][0], np.zeros((4, 48, 60, 3), np.uint8)
-    text = tmp_path / "text.mp4"
-    text.write_text("no video")
-    for error, message, source, options in (
-        (VideoError, r"text\.mp4", text, {}),
-        (VideoError, r"none\.mp4", tmp_path / "none.mp4", {}),
-        (BudgetError, r"at most 1e-09 GMACs", path, {"max_gmacs": 1e-9}),
-        (BudgetError, r"no configuration within", path, {"min_accuracy": 101}),
-        (BudgetError, r"1\.0-32-4 and max_gmacs were given", path, {"configuration": FULL, "max_gmacs": 1.0}),
-        (
-            ConfigurationError,
-            r"0\.7.* is not .* in the query table; it has",
-            path,
-            {"configuration": mn.Configuration(0.7, 20, 2)},
-        ),
-        (ConfigurationError, r"'1\.0-32-4'", path, {"configuration": "1.0-32-4"}),
-        (DataError, r"top_k 0", path, {"top_k": 0}),
-        (DataError, r"top_k True", path, {"top_k": True}),
-        (DataError, r"top_k 2\.0", path, {"top_k": 2.0}),
-        (DataError, r"float32 of shape", clip.astype(np.float32), {}),
-        (DataError, r"uint8 of shape \(4, 48, 60\)", clip[..., 0], {}),
-        (DataError, r"shape \(4, 48, 60, 4\)", np.zeros((4, 48, 60, 4), np.uint8), {}),
-        (DataError, r"shape \(0, 48, 60, 3\)", clip[:0], {}),
-        (DataError, r"a list; give a path", [clip], {}),
-        (DataError, r"fps 0", clip, {"fps": 0}),
-        (DataError, r"fps nan", clip, {"fps": float("nan")}),
-        (ConfigError, r"NUM_SPATIAL_CROPS is 2", path, {"views": (1, 2)}),
-        (ConfigError, r"NUM_ENSEMBLE_VIEWS is 0", clip, {"views": (0, 1)}),
-    ):
-        with pytest.raises(error, match=message):
-            predictor.predict(source, **options)
-    for frames in (clip[:0], clip[0], clip.astype(float), str(path)):
-        with pytest.raises(DataError):
-            predictor.predict_clip(frames)
-    with pytest.raises(ConfigurationError, match="not a Configuration"):
-        predictor.warm([mn.Configuration(0.7, 20, 2)])
-
-
-def test_clips_too_short_for_the_slow_pathway(predictor):
-    pathways = replace(predictor.deployment.pathways, alpha=4)
-    slow = AdaptivePredictor(replace(predictor.deployment, pathways=pathways))
-    with pytest.raises(DataError, match="a clip of 3 frames is too short: the Slow pathway needs at least 4"):
-        slow.predict_clip(np.zeros((3, 48, 60, 3), np.uint8))
-
-
-def test_detection_networks_are_refused(run_folder, scores):
-    deployment = AdaptivePredictor.load(run_folder).deployment
-    build = deployment.build
-
-    def detecting(configuration):
-        runner = build(configuration)
-        runner.description = replace(runner.description, detects=True)
-        return runner
-
-    with pytest.raises(DeploymentError, match="is a detection network"):
-        AdaptivePredictor(replace(deployment, _build=detecting)).predict(scores["paths"][0])
-
-
-def test_neither_a_run_nor_an_export(tmp_path):
+def test_uncalibrated_and_other_directories(tiny_run, tmp_path):
+    model, cfg = mn.load_model(tiny_run / "model.pyth"), tiny_cfg()
+    discard_statistics(model, [SMALLEST])
+    save_model(tmp_path / "model.pyth", model, cfg)
+    table = QueryTable.load(tiny_run / "query_table.json")
+    provenance = table.provenance | {"model_sha256": sha256(tmp_path / "model.pyth")}
+    replace(table, provenance=provenance).save(tmp_path / "query_table.json")
+    with pytest.raises(mn.NotCalibratedError, match=str(SMALLEST)):
+        mn.AdaptivePredictor.load(tmp_path)
     with pytest.raises(DeploymentError, match="neither an export"):
-        AdaptivePredictor.load(tmp_path)
+        mn.AdaptivePredictor.load(tmp_path / "nowhere")
+
+
+def test_videos_that_cannot_be_read_are_named(predictor, tmp_path):
+    text, empty = tmp_path / "text.mp4", tmp_path / "empty.mp4"
+    text.write_text("no video\n" * 99)
+    empty.touch()
+    for path in (text, empty, tmp_path / "absent.mp4"):
+        with pytest.raises(VideoError, match=path.name):
+            predictor.predict(path)
+
+
+def test_frames_in_memory_equal_the_file(predictor, video):
+    frames = decode_all(video)
+    with_file = predictor.predict(video, configuration=FULL, views=(3, 3))
+    assert with_file.times.decode_ms > 0
+    mirrored = frames[:, :, ::-1].copy()[:, :, ::-1]  # the same pixels with a negative stride
+    for source in (frames, torch.from_numpy(frames), mirrored):
+        in_memory = predictor.predict(source, configuration=FULL, views=(3, 3))
+        assert torch.equal(in_memory.scores, with_file.scores)
+        assert in_memory.times.decode_ms == 0
+    assert not torch.equal(predictor.predict(frames, configuration=FULL, fps=90.0).scores, with_file.scores)
+
+
+def test_other_rates_follow_the_file(predictor, tmp_path):
+    path = write_video(tmp_path / "50.mp4", 60, fps=50)
+    expected = predictor.predict(path, configuration=FULL, views=(2, 1)).scores
+    assert torch.equal(predictor.predict(decode_all(path), configuration=FULL, views=(2, 1), fps=50).scores, expected)
+
+
+def test_a_single_frame_is_enough(predictor, video):
+    frames = decode_all(video)[:1]
+    still = np.repeat(frames, NUM_FRAMES, axis=0)
+    one = predictor.predict(frames, configuration=FULL).scores
+    torch.testing.assert_close(one, predictor.predict_clip(still, configuration=FULL).scores)
+
+
+def test_a_clip_is_the_centre_view(predictor, video):
+    """The first view of a video takes frames floor(linspace(0, span - 1, T))."""
+    frames = decode_all(video)
+    chosen = frames[np.floor(np.linspace(0, RATE * NUM_FRAMES - 1, NUM_FRAMES)).astype(int)]
+    expected = predictor.predict(video, configuration=FULL)
+    clip = predictor.predict_clip(torch.from_numpy(chosen), max_gmacs=1e6, top_k=1)
+    assert clip.entry == predictor.table.best(max_gmacs=1e6)
+    clip = predictor.predict_clip(chosen, configuration=FULL)
+    torch.testing.assert_close(clip.scores, expected.scores)
+    longer = predictor.predict_clip(frames[: 2 * NUM_FRAMES], configuration=SMALLEST)  # temporal scales with it
+    assert torch.isfinite(longer.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        (np.zeros((4, 32, 32, 3), np.float32), "float32 of shape"),
+        (torch.zeros(4, 32, 32, 3, dtype=torch.bfloat16), "bfloat16 of shape"),
+        (np.zeros((4, 3, 32, 32), np.uint8), r"give uint8 \(T, H, W, 3\)"),
+        (np.zeros((32, 32, 3), np.uint8), r"\(32, 32, 3\)"),
+        (np.zeros((0, 32, 32, 3), np.uint8), r"\(0, 32, 32, 3\)"),
+        (np.zeros((4, 0, 32, 3), np.uint8), r"\(4, 0, 32, 3\)"),
+        ([[0]], "frames are a list"),
+    ],
+)
+def test_other_frames_are_refused(predictor, frames, said):
+    for predict in (predictor.predict, predictor.predict_clip):
+        with pytest.raises(DataError, match=said):
+            predict(frames)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"top_k": k} for k in (0, -1, 1.0, True, None)),
+        *({"fps": fps} for fps in (0, -1.0, float("nan"), float("inf"), "30", None, True)),
+        *({"views": views} for views in ((0, 1), (1, 2), (1, 0), (1,), 3, (1.0, 1), (True, 1), None)),
+    ],
+)
+def test_arguments_out_of_bounds_are_named(predictor, wrong):
+    (name,) = wrong
+    with pytest.raises(DataError, match=name):
+        predictor.predict(np.zeros((4, 32, 32, 3), np.uint8), **wrong)
+
+
+def test_too_short_a_clip_for_the_slow_pathway(tiny_export):
+    deployment = open_deployment(tiny_export)
+    predictor = mn.AdaptivePredictor(replace(deployment, pathways=replace(deployment.pathways, alpha=4)))
+    with pytest.raises(DataError, match="a clip of 3 frames is too short: the Slow pathway needs at least 4"):
+        predictor.predict_clip(np.zeros((3, 32, 32, 3), np.uint8))
+
+
+def test_the_door(directory, video):
+    p = mn.AdaptivePredictor.load(directory)
+    cheapest = p.table.entries[0].gmacs
+    prediction = p.predict(str(video), max_gmacs=max(5.0, cheapest), top_k=5)
+    assert len(prediction.labels) == 3
+    assert prediction.times.latency_ms == prediction.times.preprocess_ms + prediction.times.network_ms > 0
+    assert prediction.times.switch_ms > 0
+    assert p.predict(video, max_gmacs=5.0).times.switch_ms == 0
+    assert p.switching.built == 1
+
+
+def test_exports_need_neither_pyslowfast_nor_fvcore(tiny_export, video):
+    code = f"""
+import sys
+blocked = ("slowfast", "fvcore", "pytorchvideo", "iopath", "matplotlib", "mutualnet3d.models", "mutualnet3d.training")
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name in blocked or name.startswith(tuple(b + "." for b in blocked)):
+            raise ImportError("blocked: " + name)
+sys.meta_path.insert(0, Block())
+import mutualnet3d as mn
+import mutualnet3d.predictor
+p = mn.AdaptivePredictor.load({str(tiny_export)!r})
+print(p.predict({str(video)!r}, max_gmacs=5.0, top_k=1).labels[0][0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("red", "green", "blue")

@@ -72,12 +72,14 @@ def check_supported(cfg: CfgNode) -> None:
         if UNREAD.fullmatch(key):
             _logger.warning("%s is set, and nothing in mutualnet3d reads it", key)
     several = cfg.DETECTION.ENABLE or cfg.DATA.MULTI_LABEL
-    losses, activation = (("bce", "bce_logit"), "sigmoid") if several else (("cross_entropy",), "softmax")
-    if cfg.MODEL.LOSS_FUNC not in losses or activation != cfg.MODEL.HEAD_ACT:
+    losses, activations = (
+        (("bce", "bce_logit"), ("sigmoid",)) if several else (("cross_entropy",), ("softmax", "sigmoid"))
+    )
+    if cfg.MODEL.LOSS_FUNC not in losses or cfg.MODEL.HEAD_ACT not in activations:
         raise ConfigError(
             f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC} and MODEL.HEAD_ACT {cfg.MODEL.HEAD_ACT} with DETECTION.ENABLE "
             f"{cfg.DETECTION.ENABLE} and DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}: set {' or '.join(losses)}, and "
-            f"{activation}"
+            f"{activations[0]}"
         )
 
 

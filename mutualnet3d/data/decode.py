@@ -78,13 +78,14 @@ class VideoReader(ABC):
         decoded = self._decode(np.unique(wanted).tolist(), short_side)
         return np.stack([decoded[index] for index in wanted.tolist()])
 
-    @abstractmethod
     def all_frames(self) -> Iterator[np.ndarray]:
         """Every frame from the first on, uint8 (H, W, 3), RGB, upright; decoded once, one held at a time.
 
         Raises:
             VideoError: the file is damaged; the frames before the damage have come out by then.
         """
+        for index in range(self.num_frames):
+            yield self._decode([index], None)[index]
 
     @abstractmethod
     def _decode(self, wanted: list[int], short_side: int | None) -> dict[int, np.ndarray]:

@@ -4,7 +4,6 @@ decord 0.6, the last release, knows no AV1, converts 10-bit colour otherwise tha
 some HEVC files on random access; for such files PyAV is the backend to use.
 """
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import decord
@@ -44,11 +43,6 @@ class DecordReader(VideoReader):
         for start in range(0, self.num_frames, _COUNTING_CHUNK):
             self._batch(list(range(start, min(start + _COUNTING_CHUNK, self.num_frames))))
         return self.num_frames
-
-    def all_frames(self) -> Iterator[np.ndarray]:
-        """See :meth:`mutualnet3d.data.decode.VideoReader.all_frames`."""
-        for index in range(self.num_frames):
-            yield self._batch([index])[0]
 
     def close(self) -> None:
         """decord frees the file with the object."""
