@@ -37,6 +37,10 @@ class CheckpointError(MutualNetError, RuntimeError):
     """A checkpoint is unreadable, or belongs to another space or network."""
 
 
+class DeploymentError(MutualNetError, RuntimeError):
+    """A deployed network's file is damaged or of another kind, or a backend cannot run it as asked."""
+
+
 class TrainingError(MutualNetError, RuntimeError):
     """Training cannot go on, for example because a loss is not finite."""
 

@@ -22,8 +22,9 @@ LEVELS = (
     ("models", "data", "visualization"),
     ("calibration", "counting", "evaluation"),
     ("training",),
-    ("testing",),
-    ("pipeline",),
+    ("testing", "deployment", "prediction", "subnetworks"),
+    ("pipeline", "predictor"),
+    ("streaming",),
     ("summary",),
     ("commands",),
 )
@@ -34,6 +35,7 @@ NEVER = {
     "calibration": {"data", "models"},
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},
+    "deployment": {"training", "evaluation", "calibration", "pipeline"},
 }
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cache
 
 import cv2
@@ -76,6 +77,15 @@ class VideoReader(ABC):
             raise IndexError(f"{self.path}: frames {asked} were asked for, the video has 0..{last}")
         decoded = self._decode(np.unique(wanted).tolist(), short_side)
         return np.stack([decoded[index] for index in wanted.tolist()])
+
+    def all_frames(self) -> Iterator[np.ndarray]:
+        """Every frame from the first on, uint8 (H, W, 3), RGB, upright; decoded once, one held at a time.
+
+        Raises:
+            VideoError: the file is damaged; the frames before the damage have come out by then.
+        """
+        for index in range(self.num_frames):
+            yield self._decode([index], None)[index]
 
     @abstractmethod
     def _decode(self, wanted: list[int], short_side: int | None) -> dict[int, np.ndarray]:

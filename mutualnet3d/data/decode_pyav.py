@@ -48,6 +48,17 @@ class PyAVReader(VideoReader):
         with _silence():
             return sum(1 for _ in self._decoded_frames())
 
+    def all_frames(self) -> Iterator[np.ndarray]:
+        """See :meth:`VideoReader.all_frames`. No other method may be called between two frames."""
+        self._reopen()
+        frames = self._decoded_frames()
+        while True:
+            with _silence():
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield self._picture(frame, None)
+
     def close(self) -> None:
         """Close the container."""
         self._container.close()

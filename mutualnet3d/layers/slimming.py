@@ -11,6 +11,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.layers.activation import Activation, Slimmable, activation_of, dense_parameter
 from mutualnet3d.layers.channels import Channels
 from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
+from mutualnet3d.layers.folding import fold_batchnorm
 from mutualnet3d.layers.linear import SlimmableLinear
 from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d
 
@@ -43,12 +44,17 @@ def make_slimmable(module: nn.Module, rule: Rule) -> nn.Module:
 
 
 def extract_dense(
-    module: nn.Module, configuration: Configuration | None = None, full: Configuration | None = None
+    module: nn.Module,
+    configuration: Configuration | None = None,
+    full: Configuration | None = None,
+    *,
+    fold_bn: bool = False,
 ) -> nn.Module:
     """The sub-network of ``module`` at ``configuration`` as an ordinary network: smaller weights, no slimmable layer.
 
     It is in eval mode, whatever mode ``module`` is in. Weights are copies, statistics those of the configuration.
-    ``full`` defaults to ``module.space.full``.
+    ``full`` defaults to ``module.space.full``. With ``fold_bn`` the BatchNorms that follow a convolution are
+    folded into it (:func:`fold_batchnorm`): faster, equal up to rounding.
 
     Raises:
         ConfigurationError: the configuration lies outside ``module.space``.
@@ -56,7 +62,8 @@ def extract_dense(
     """
     if configuration is not None and hasattr(module, "space"):
         module.space.check(configuration)
-    return copy_dense(module, activation_of(configuration, full or module.space.full)).eval()
+    dense = copy_dense(module, activation_of(configuration, full or module.space.full)).eval()
+    return fold_batchnorm(dense) if fold_bn else dense
 
 
 def copy_dense(module: nn.Module, activation: Activation, *, skeleton: bool = False) -> nn.Module:

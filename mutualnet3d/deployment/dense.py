@@ -1,0 +1,101 @@
+"""A deployed sub-network as a module, and what it must be known to be run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.fx
+from torch import nn
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.layers import trace_dense
+from mutualnet3d.pathways import PathwayRule
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a dense sub-network is.
+
+    Attributes:
+        configuration: the one it was extracted at.
+        pathways: how a clip becomes its views; holds the space.
+        preprocessing: how a video becomes a clip.
+        architecture: of the network it was taken from (MODEL.ARCH).
+        classes: names in the order of the logits, where they are known.
+        detects: it also needs boxes, and its logits are per box.
+        source_sha256: of the file that holds the weight-shared network; "" if there is none.
+        versions: of what wrote it, by name.
+    """
+
+    configuration: Configuration
+    pathways: PathwayRule
+    preprocessing: Preprocessing
+    architecture: str = ""
+    classes: tuple[str, ...] | None = None
+    detects: bool = False
+    source_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def view_shapes(self, batch: int = 1) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each."""
+        side = self.preprocessing.crop
+        shape = batch, self.pathways.channels, self.preprocessing.clip.num_frames, side, side
+        views = self.pathways.views(torch.empty(shape, device="meta"), self.configuration)
+        return tuple(tuple(view.shape) for view in views)
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON; :meth:`from_dict` reads them back."""
+        return {
+            "configuration": str(self.configuration),
+            "pathways": self.pathways.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
+            "architecture": self.architecture,
+            "classes": None if self.classes is None else list(self.classes),
+            "detects": self.detects,
+            "source_sha256": self.source_sha256,
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Description:
+        classes = values["classes"]
+        return cls(
+            Configuration.parse(values["configuration"]),
+            PathwayRule.from_dict(values["pathways"]),
+            Preprocessing.from_dict(values["preprocessing"]),
+            values["architecture"],
+            None if classes is None else tuple(classes),
+            values["detects"],
+            values["source_sha256"],
+            values["versions"],
+        )
+
+
+class DenseNetwork(nn.Module):
+    """A sub-network as its graph and weights: ordinary layers, no class of this package's networks.
+
+    ``forward(*views, boxes=None)`` -> logits (N, K), or (R, K) with ``boxes``, one (R, 5) tensor a view.
+
+    Attributes:
+        graph: the computation, an ordinary ``torch.fx.GraphModule``.
+        description: what it is.
+    """
+
+    def __init__(self, graph: torch.fx.GraphModule, description: Description):
+        super().__init__()
+        self.graph, self.description = graph, description
+
+    @classmethod
+    def trace(cls, dense: nn.Module, description: Description) -> DenseNetwork:
+        """``dense``, an extracted sub-network or its graph, whose layers the result shares."""
+        graph = dense.graph if isinstance(dense, DenseNetwork) else trace_dense(dense)
+        return cls(graph, description).eval()
+
+    def forward(self, *views: torch.Tensor, boxes: tuple[torch.Tensor, ...] | None = None) -> torch.Tensor:
+        if self.description.detects and boxes is None:
+            raise ValueError("a detection network needs boxes: (R, 5) rows [index, x1, y1, x2, y2], one tensor a view")
+        if boxes is not None and not self.description.detects:
+            raise ValueError("boxes were given to a classification network")
+        return self.graph(*views, *(boxes or ()))

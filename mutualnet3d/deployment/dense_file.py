@@ -1,0 +1,109 @@
+"""A sub-network as one safetensors file: weights, graph, and how videos become its inputs.
+
+Reading it needs torch alone: neither pyslowfast nor the classes of the network it was taken from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+import mutualnet3d
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.deployment.dense import DenseNetwork, Description
+from mutualnet3d.deployment.graph import graph_from_values, graph_to_values
+from mutualnet3d.errors import DeploymentError, MutualNetError
+from mutualnet3d.files import atomic_write
+from mutualnet3d.pathways import PathwayRule
+
+FORMAT, VERSION = "mutualnet3d dense network", "1"
+
+
+def save_dense(
+    path: str | os.PathLike,
+    dense: nn.Module,
+    *,
+    configuration: Configuration,
+    pathways: PathwayRule,
+    preprocessing: Preprocessing,
+    architecture: str = "",
+    classes: tuple[str, ...] | None = None,
+    source_sha256: str = "",
+) -> None:
+    """Write an extracted sub-network, folded or not, in the dtype it is in; atomically.
+
+    Args:
+        dense: what ``extract_dense`` or :func:`load_dense` returned.
+        configuration, pathways, preprocessing, architecture, classes, source_sha256: see :class:`Description`.
+
+    Raises:
+        DeploymentError: the network has a layer or a function that such a file cannot hold.
+    """
+    detects = dense.description.detects if isinstance(dense, DenseNetwork) else bool(getattr(dense, "detects", False))
+    versions = {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
+    description = Description(
+        configuration, pathways, preprocessing, architecture, classes, detects, source_sha256, versions
+    )
+    write_dense(path, DenseNetwork.trace(dense, description))
+
+
+def write_dense(path: str | os.PathLike, network: DenseNetwork) -> None:
+    """Write a network that knows what it is."""
+    graph = network.graph
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in graph.state_dict().items()}
+    text = json.dumps({"description": network.description.to_dict(), "graph": graph_to_values(graph)})
+    metadata = {"format": FORMAT, "version": VERSION, "network": text, "sha256": _digest(text, tensors)}
+    with atomic_write(path) as file:
+        file.write(safetensors.torch.save(tensors, metadata))
+
+
+def load_dense(path: str | os.PathLike) -> DenseNetwork:
+    """The network of a file that :func:`save_dense` wrote, in eval mode on the CPU, in the dtype it was saved in.
+
+    Raises:
+        DeploymentError: the file is missing, damaged, of another format or version, or asks for a layer or a function
+            that no network of this package has.
+    """
+    metadata, tensors = _read(path)
+    if metadata.get("format") != FORMAT:
+        raise DeploymentError(f"{path}: not a dense network of mutualnet3d (format {metadata.get('format')!r})")
+    if metadata.get("version") != VERSION:
+        raise DeploymentError(f"{path}: version {metadata.get('version')!r}, this release reads {VERSION}")
+    text = metadata.get("network", "")
+    if metadata.get("sha256") != _digest(text, tensors):
+        raise DeploymentError(f"{path}: damaged: its contents do not match the checksum in it; copy or export it again")
+    try:
+        values = json.loads(text)
+        network = DenseNetwork(graph_from_values(values["graph"]), Description.from_dict(values["description"]))
+        network.graph.load_state_dict(tensors, assign=True)
+    except (MutualNetError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DeploymentError(f"{path}: {error if isinstance(error, MutualNetError) else repr(error)}") from error
+    return network.eval().requires_grad_(False)
+
+
+def _read(path: str | os.PathLike) -> tuple[dict, dict[str, torch.Tensor]]:
+    if not Path(path).is_file():
+        raise DeploymentError(f"{path}: no such file")
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise DeploymentError(f"{path}: damaged or not a safetensors file ({error})") from error
+
+
+def _digest(text: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of the description and of all tensors: safetensors itself notices missing bytes, not changed ones."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,197 @@
+"""What an export directory holds: ``manifest.json``, a value that is checked when it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.deployment.dense import Description
+from mutualnet3d.errors import DeploymentError, MutualNetError
+from mutualnet3d.files import sha256, write_text
+from mutualnet3d.pathways import PathwayRule
+
+MANIFEST_FILE, TABLE_FILE = "manifest.json", "query_table.json"
+FORMAT, VERSION = "mutualnet3d export", 1
+SUFFIXES = {"torch": ".safetensors", "onnx": ".onnx", "openvino": ".xml", "torch_export": ".pt2"}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a deployed network is from the switched weight-shared one on the same clips.
+
+    Attributes:
+        backend, precision: what ran it.
+        batch: clips per call; ``clips`` in all.
+        max_abs: largest absolute difference of a logit.
+        max_rel: ``max_abs`` over the largest absolute logit.
+        top1_agreement: fraction of the clips (or boxes) whose most likely class is the same.
+        tolerance: of ``max_rel``.
+    """
+
+    backend: str
+    precision: str
+    batch: int
+    clips: int
+    max_abs: float
+    max_rel: float
+    top1_agreement: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """One sub-network in one format.
+
+    Attributes:
+        configuration: the operating point.
+        format: a key of ``SUFFIXES``.
+        files: name -> (SHA-256, bytes); the first is the one to open.
+        inputs: shapes of the views by name; the batch, ``"N"``, is free.
+        opset: of ONNX files.
+        parity: one figure per backend, precision and batch.
+    """
+
+    configuration: Configuration
+    format: str
+    files: dict[str, tuple[str, int]]
+    inputs: dict[str, tuple]
+    opset: int | None = None
+    parity: tuple[Parity, ...] = ()
+
+    def to_dict(self) -> dict:
+        files = {name: {"sha256": digest, "bytes": size} for name, (digest, size) in self.files.items()}
+        return asdict(self) | {"configuration": str(self.configuration), "files": files}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ExportedNetwork:
+        for name in values["files"]:
+            if Path(name).name != name:
+                raise DeploymentError(f"file {name!r} lies outside the export directory")
+        files = {name: (each["sha256"], each["bytes"]) for name, each in values["files"].items()}
+        parity = tuple(Parity(**each) for each in values["parity"])
+        inputs = {name: tuple(shape) for name, shape in values["inputs"].items()}
+        configuration = Configuration.parse(values["configuration"])
+        return cls(configuration, values["format"], files, inputs, values["opset"], parity)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The contents of an export directory.
+
+    Attributes:
+        pathways, preprocessing, architecture, classes, detects, source_sha256: see :class:`Description`.
+        networks: what was exported.
+        clips: which clips parity was measured on, in words.
+        versions: of the libraries that took part, by name.
+        date: when, ISO 8601.
+    """
+
+    pathways: PathwayRule
+    preprocessing: Preprocessing
+    architecture: str
+    classes: tuple[str, ...] | None
+    detects: bool
+    source_sha256: str
+    networks: tuple[ExportedNetwork, ...]
+    clips: str
+    versions: dict[str, str]
+    date: str
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """Those that were exported, each once."""
+        return tuple(dict.fromkeys(network.configuration for network in self.networks))
+
+    def describe(self, configuration: Configuration) -> Description:
+        """What the sub-network at ``configuration`` is."""
+        return Description(
+            configuration,
+            self.pathways,
+            self.preprocessing,
+            self.architecture,
+            self.classes,
+            self.detects,
+            self.source_sha256,
+            self.versions,
+        )
+
+    def find(self, configuration: Configuration, formats: tuple[str, ...]) -> ExportedNetwork:
+        """The network of ``configuration`` in the first of ``formats`` that there is; DeploymentError if in none."""
+        for wanted in formats:
+            for network in self.networks:
+                if (network.configuration, network.format) == (configuration, wanted):
+                    return network
+        raise DeploymentError(
+            f"{configuration} was not exported to {' or '.join(formats)}; there is {', '.join(self._names())}. Export "
+            f"it with tools/export_net.py --configurations {configuration} --formats {formats[0]}"
+        )
+
+    def _names(self) -> Iterator[str]:
+        return (f"{network.configuration} ({network.format})" for network in self.networks)
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Write ``manifest.json``, atomically."""
+        values = {
+            "format": FORMAT,
+            "version": VERSION,
+            "pathways": self.pathways.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
+            "architecture": self.architecture,
+            "classes": self.classes,
+            "detects": self.detects,
+            "source_sha256": self.source_sha256,
+            "networks": [network.to_dict() for network in self.networks],
+            "clips": self.clips,
+            "versions": self.versions,
+            "date": self.date,
+        }
+        write_text(Path(directory) / MANIFEST_FILE, json.dumps(values, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike) -> Manifest:
+        """Read ``manifest.json``; DeploymentError where it is missing, damaged, or of another format or version."""
+        path = Path(directory) / MANIFEST_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DeploymentError(f"{path}: cannot be read as JSON: {error}") from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DeploymentError(f"{path}: not the manifest of an export of mutualnet3d")
+        if values.get("version") != VERSION:
+            raise DeploymentError(f"{path}: version {values.get('version')!r}, this release reads {VERSION}")
+        try:
+            return cls(
+                PathwayRule.from_dict(values["pathways"]),
+                Preprocessing.from_dict(values["preprocessing"]),
+                values["architecture"],
+                None if values["classes"] is None else tuple(values["classes"]),
+                values["detects"],
+                values["source_sha256"],
+                tuple(ExportedNetwork.from_dict(each) for each in values["networks"]),
+                values["clips"],
+                values["versions"],
+                values["date"],
+            )
+        except (MutualNetError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DeploymentError(f"{path}: malformed: {error!r}") from error
+
+
+def describe_files(paths: list[Path]) -> dict[str, tuple[str, int]]:
+    """Name -> (SHA-256, bytes) of each file."""
+    return {path.name: (sha256(path), path.stat().st_size) for path in paths}
+
+
+def check_files(directory: Path, network: ExportedNetwork) -> Path:
+    """The file of ``network`` to open; DeploymentError if one of its files is missing or was changed."""
+    for name, (digest, _) in network.files.items():
+        path = directory / name
+        if not path.is_file():
+            raise DeploymentError(f"{path}: missing; export again")
+        if sha256(path) != digest:
+            raise DeploymentError(f"{path}: damaged or changed: its SHA-256 is not the manifest's; export again")
+    return directory / next(iter(network.files))

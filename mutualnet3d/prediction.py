@@ -1,0 +1,76 @@
+"""What a prediction is made of: frames that were checked, and the answer as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import DataError
+from mutualnet3d.query_table import Entry
+
+Frames = np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Milliseconds of wall-clock time that the stages of one prediction took.
+
+    Attributes:
+        decode_ms: opening, decoding and scaling the video's frames; 0.0 for frames in memory.
+        preprocess_ms: cutting views, normalising, subsampling and resizing for the configuration; scaling of frames
+            that were in memory.
+        network_ms: the sub-network, up to logits on the CPU.
+        switch_ms: waiting for the sub-network to be built; 0.0 where it was there.
+    """
+
+    decode_ms: float
+    preprocess_ms: float
+    network_ms: float
+    switch_ms: float
+
+    @property
+    def latency_ms(self) -> float:
+        """``preprocess_ms + network_ms``: what a prediction takes once frames and sub-network are there."""
+        return self.preprocess_ms + self.network_ms
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a video shows, and what it took to say so.
+
+    Attributes:
+        configuration: that was run.
+        entry: its cost and accuracy in the query table.
+        labels: (class name, or its number where no names are known; probability), the most probable first.
+        scores: float32 (K,), summed over the views as the evaluation does: of one view the probabilities.
+        times: of the stages.
+    """
+
+    configuration: Configuration
+    entry: Entry
+    labels: tuple[tuple[str | int, float], ...]
+    scores: torch.Tensor
+    times: StageTimes
+
+
+def checked_frames(frames: Frames, at_least: int) -> np.ndarray:
+    """DataError unless uint8 (T, H, W, 3) with ``at_least`` that many frames and no empty side."""
+    if isinstance(frames, torch.Tensor):
+        frames = frames.detach().cpu().numpy()
+    if not isinstance(frames, np.ndarray):
+        raise DataError(f"frames are a {type(frames).__name__}; give a path, a NumPy array or a tensor")
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
+        raise DataError(f"frames are {frames.dtype} of shape {frames.shape}; give uint8 (T, H, W, 3), RGB")
+    if len(frames) < at_least:
+        raise DataError(f"a clip of {len(frames)} frames is too short: the Slow pathway needs at least {at_least}")
+    return frames
+
+
+def checked_top_k(top_k: int) -> int:
+    """``top_k``; DataError unless it is a whole number of at least 1."""
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+        raise DataError(f"top_k {top_k!r} must be a whole number of at least 1")
+    return top_k

@@ -1,0 +1,146 @@
+"""The panels of the picture: actions, operating point and latency, news. Each is a small RGBA image."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont
+
+from mutualnet3d.streaming.screen import Screen
+
+PAPER, INK, DIM = (13, 16, 24, 190), (245, 247, 250, 255), (165, 173, 188, 255)
+GOOD, BAD, BUDGET = (72, 207, 143, 255), (255, 99, 99, 255), (255, 200, 87, 255)
+BAR, SLOT = (64, 132, 214, 230), (58, 65, 82, 205)
+
+
+@cache
+def font(pixels: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The font that matplotlib brings along."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), pixels)
+
+
+def fitting(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
+    """``text``, shortened with an ellipsis where it is wider than ``width`` pixels."""
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def actions(screen: Screen, width: int, unit: int, rows: int) -> Image.Image:
+    """A row per label: its name and probability on a bar of that length."""
+    step, gap = round(1.7 * unit), max(2, unit // 4)
+    labels = screen.labels[:rows]
+    image, pen = _panel(width, step * max(len(labels), 1) + gap, unit)
+    if not labels:
+        pen.text((unit // 2, gap + step // 2), "watching …", INK, font(unit), anchor="lm")
+    for row, (name, probability) in enumerate(labels):
+        top, face = gap + row * step, font(unit, bold=row == 0)
+        right, bottom = width - gap, top + step - gap
+        pen.rectangle((gap, top, right, bottom), SLOT)
+        pen.rectangle((gap, top, gap + (right - gap) * probability, bottom), BAR)
+        share = f"{100 * probability:.0f} %"
+        room = right - gap - font(unit).getlength(share) - 1.5 * unit
+        middle = (top + bottom) // 2
+        pen.text((gap + unit // 2, middle), fitting(name, face, room), INK, face, anchor="lm")
+        pen.text((right - unit // 2, middle), share, INK, font(unit), anchor="rm")
+    return image
+
+
+def operation(screen: Screen, width: int, unit: int) -> Image.Image:
+    """What runs, on which step of the front, and the latency of the last clips against the budget."""
+    height = round(6.2 * unit)
+    image, pen = _panel(width, height, unit)
+    left = round(min(16.5 * unit, 0.5 * width))
+    c = screen.entry.configuration
+    length = "" if c.temporal is None else f" · {c.temporal} fr"
+    lines = (
+        (f"×{c.width:g} · {c.spatial} px{length}", font(round(1.15 * unit), bold=True), INK),
+        (f"{screen.entry.gmacs:.3g} GMACs · {screen.metric} {screen.entry.accuracy:.0f} %", font(unit), DIM),
+    )
+    pad, at = round(0.6 * unit), round(1.15 * unit)
+    for text, face, colour in lines:
+        pen.text((pad, at), fitting(text, face, left - 1.5 * pad), colour, face, anchor="lm")
+        at += round(1.55 * unit)
+    _front(pen, (pad, round(3.7 * unit), left - pad, height - pad), screen, unit)
+    _history(pen, (left + pad, 0, width - pad, height), screen, unit)
+    return image
+
+
+def news(screen: Screen, width: int, unit: int) -> Image.Image | None:
+    """What just happened, a line each; None where nothing did."""
+    if not screen.notes:
+        return None
+    step, pad, face = round(1.5 * unit), round(0.5 * unit), font(unit, bold=True)
+    lines = [fitting(note, face, width - 3 * pad) for note in screen.notes]
+    wide = min(width, round(max(face.getlength(line) for line in lines)) + 3 * pad)
+    image, pen = _panel(wide, step * len(lines) + pad, unit)
+    pen.rectangle((0, 0, max(2, pad // 2), image.height), BUDGET)
+    for row, line in enumerate(lines):
+        pen.text((round(1.5 * pad), pad // 2 + row * step + step // 2), line, INK, face, anchor="lm")
+    return image
+
+
+def _front(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], screen: Screen, unit: int) -> None:
+    """Steps from the cheapest to the most accurate configuration, the current one lit."""
+    left, top, right, bottom = box
+    gap = max(1, unit // 5)
+    wide = (right - left + gap) / screen.steps - gap
+    for step in range(screen.steps):
+        x = left + step * (wide + gap)
+        high = (bottom - top) * (0.35 + 0.65 * (step + 1) / screen.steps)
+        colour = GOOD if step == screen.position else SLOT
+        if step == screen.position and screen.out_of_reach:
+            colour = BAD
+        pen.rectangle((round(x), round(bottom - high), round(x + wide), bottom), colour)
+
+
+def _history(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], screen: Screen, unit: int) -> None:
+    """A bar per clip, green within the budget of its time and red above; the budget is a line across."""
+    left, _, right, height = box
+    face, middle = font(unit), round(1.15 * unit)
+    text = f"of {screen.budget_ms:.3g} ms"
+    if screen.history:
+        newest = screen.history[-1]
+        colour = GOOD if newest.latency_ms <= newest.budget_ms else BAD
+        number, bold = f"{newest.latency_ms:.3g} ", font(round(1.15 * unit), bold=True)
+        pen.text((left, middle), number, colour, bold, anchor="lm")
+        pen.text((left + bold.getlength(number), middle), text, BUDGET, face, anchor="lm")
+    else:
+        pen.text((left, middle), text, BUDGET, face, anchor="lm")
+    load = "out of reach" if screen.out_of_reach else f"load {screen.load:.1f}×"
+    pen.text((right, middle), load, BAD if screen.out_of_reach else DIM, face, anchor="rm")
+
+    top, bottom = round(2.2 * unit), round(height - 0.6 * unit)
+    step = max(3, round(0.55 * unit))
+    shown = screen.history[-max(1, (right - left) // step) :]
+    highest = 1.15 * max([screen.budget_ms, *(m.budget_ms for m in shown)])
+
+    def level(milliseconds: float) -> int:
+        return round(bottom - (bottom - top) * min(milliseconds / highest, 1.0))
+
+    thick, last = max(1, unit // 8), None
+    x = right - step * len(shown)
+    for moment in shown:
+        colour = GOOD if moment.latency_ms <= moment.budget_ms else BAD
+        pen.rectangle((x, level(moment.latency_ms), x + step - max(1, step // 4) - 1, bottom), colour)
+        x += step
+    x = right - step * len(shown)
+    for budget in [*(m.budget_ms for m in shown[1:]), screen.budget_ms]:
+        y = level(budget)
+        if last is not None and last != y:
+            pen.line((x, last, x, y), BUDGET, thick)
+        pen.line((x, y, x + step, y), BUDGET, thick)
+        x, last = x + step, y
+
+
+def _panel(width: int, height: int, unit: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty panel with rounded corners; drawing replaces what is under it, so colours are blended here."""
+    image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(image)
+    pen.rounded_rectangle((0, 0, width - 1, height - 1), max(2, unit // 3), PAPER)
+    return image, pen

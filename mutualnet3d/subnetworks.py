@@ -1,0 +1,101 @@
+"""Sub-networks that are ready to run: each built once, the least recently used ones dropped."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from mutualnet3d.configuration import Configuration
+
+Runner = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+_REMEMBERED = 1000  # building times kept for the report
+
+
+@dataclass(frozen=True)
+class SwitchingCost:
+    """What building sub-networks has cost so far.
+
+    Attributes:
+        built: how many were built, those built again after they had been dropped included.
+        dropped: how many were dropped to keep within the bound.
+        median_ms, longest_ms: of building one, over the last 1000; 0.0 before the first.
+    """
+
+    built: int
+    dropped: int
+    median_ms: float
+    longest_ms: float
+
+
+class SubNetworks:
+    """A bounded store of built sub-networks, for any number of threads.
+
+    One is built at a time; threads that ask for those that are there never wait for it.
+
+    Args:
+        build: makes the runner of a configuration.
+        capacity: how many are kept, at least 1.
+    """
+
+    def __init__(self, build: Callable[[Configuration], Runner], capacity: int):
+        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+            raise ValueError(f"max_networks {capacity!r} must be a whole number of at least 1")
+        self._build, self._capacity = build, capacity
+        self._ready: OrderedDict[Configuration, Runner] = OrderedDict()
+        self._access, self._building = threading.Lock(), threading.Lock()
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._built = self._dropped = 0
+
+    def get(self, configuration: Configuration) -> tuple[Runner, float]:
+        """The runner of ``configuration``, and the milliseconds that this call waited for it to be built.
+
+        They are 0.0 where it was there. Errors of building pass; the next call tries again.
+        """
+        runner = self._find(configuration)
+        if runner is not None:
+            return runner, 0.0
+        asked = time.perf_counter()
+        with self._building:
+            runner = self._find(configuration)  # another thread may have built it meanwhile
+            if runner is None:
+                started = time.perf_counter()
+                runner = self._build(configuration)
+                self._keep(configuration, runner, _milliseconds_since(started))
+        return runner, _milliseconds_since(asked)
+
+    def cost(self) -> SwitchingCost:
+        """What building has cost so far."""
+        with self._access:
+            times = list(self._times)
+            built, dropped = self._built, self._dropped
+        return SwitchingCost(built, dropped, statistics.median(times) if times else 0.0, max(times, default=0.0))
+
+    def __len__(self) -> int:
+        with self._access:
+            return len(self._ready)
+
+    def _find(self, configuration: Configuration) -> Runner | None:
+        with self._access:
+            runner = self._ready.get(configuration)
+            if runner is not None:
+                self._ready.move_to_end(configuration)
+            return runner
+
+    def _keep(self, configuration: Configuration, runner: Runner, milliseconds: float) -> None:
+        with self._access:
+            self._ready[configuration] = runner
+            self._times.append(milliseconds)
+            self._built += 1
+            while len(self._ready) > self._capacity:
+                self._ready.popitem(last=False)
+                self._dropped += 1
+
+
+def _milliseconds_since(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)
