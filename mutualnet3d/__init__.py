@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _DOOR = {
+    "AdaptivePredictor": "predictor",
     "BudgetError": "errors",
     "ConfigError": "errors",
     "ConfigurationError": "errors",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from mutualnet3d.models import build_model
     from mutualnet3d.models.artefact import load_model
     from mutualnet3d.models.weights import load_weights
+    from mutualnet3d.predictor import AdaptivePredictor
     from mutualnet3d.query_table import QueryTable
 
 

@@ -22,7 +22,7 @@ class StageTimes:
         decode_ms: opening, decoding and scaling the video's frames; 0.0 for frames in memory.
         preprocess_ms: cutting views, normalising, subsampling and resizing for the configuration; scaling of frames
             that were in memory.
-        network_ms: the sub-network, up to logits on the CPU.
+        network_ms: the sub-network, up to logits on the CPU; on a GPU also what is left of the preprocessing there.
         switch_ms: waiting for the sub-network to be built; 0.0 where it was there.
     """
 
@@ -44,8 +44,10 @@ class Prediction:
     Attributes:
         configuration: that was run.
         entry: its cost and accuracy in the query table.
-        labels: (class name, or its number where no names are known; probability), the most probable first.
-        scores: float32 (K,), summed over the views as the evaluation does: of one view the probabilities.
+        labels: (class name, or its number where no names are known; probability, of several views their mean or maximum),
+            the most probable first.
+        scores: float32 (K,), of the views together as the evaluation makes them: the sum of their probabilities, or
+            with DATA.ENSEMBLE_METHOD max the maximum; of one view the probabilities.
         times: of the stages.
     """
 
@@ -58,15 +60,14 @@ class Prediction:
 
 def checked_frames(frames: Frames, at_least: int) -> np.ndarray:
     """DataError unless uint8 (T, H, W, 3) with ``at_least`` that many frames and no empty side."""
-    if isinstance(frames, torch.Tensor):
-        frames = frames.detach().cpu().numpy()
-    if not isinstance(frames, np.ndarray):
+    if not isinstance(frames, (np.ndarray, torch.Tensor)):
         raise DataError(f"frames are a {type(frames).__name__}; give a path, a NumPy array or a tensor")
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
-        raise DataError(f"frames are {frames.dtype} of shape {frames.shape}; give uint8 (T, H, W, 3), RGB")
+    shape = tuple(frames.shape)
+    if frames.dtype not in (np.uint8, torch.uint8) or len(shape) != 4 or shape[3] != 3 or 0 in shape:
+        raise DataError(f"frames are {frames.dtype} of shape {shape}; give uint8 (T, H, W, 3), RGB")
     if len(frames) < at_least:
         raise DataError(f"a clip of {len(frames)} frames is too short: the Slow pathway needs at least {at_least}")
-    return frames
+    return frames.cpu().numpy() if isinstance(frames, torch.Tensor) else frames
 
 
 def checked_top_k(top_k: int) -> int:
@@ -74,3 +75,11 @@ def checked_top_k(top_k: int) -> int:
     if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
         raise DataError(f"top_k {top_k!r} must be a whole number of at least 1")
     return top_k
+
+
+def checked_views(views: tuple[int, int]) -> tuple[int, int]:
+    """``views``; DataError unless they are a pair: at least 1 temporal clip, and 1 or 3 spatial crops."""
+    whole = isinstance(views, (tuple, list)) and all(isinstance(v, int) and not isinstance(v, bool) for v in views)
+    if not whole or len(views) != 2 or views[0] < 1 or views[1] not in (1, 3):
+        raise DataError(f"views {views!r} must be (temporal clips, at least 1; spatial crops, 1 or 3), such as (10, 3)")
+    return views[0], views[1]

@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 
@@ -13,8 +14,9 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.decode import open_video
 from mutualnet3d.data.views import VideoViews
 from mutualnet3d.deployment import Deployment, open_deployment
-from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, QueryTableError
-from mutualnet3d.prediction import Frames, Prediction, StageTimes, checked_frames, checked_top_k
+from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError
+from mutualnet3d.prediction import Frames, Prediction, StageTimes, checked_frames, checked_top_k, checked_views
+from mutualnet3d.predictor_scoring import Scoring
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.subnetworks import SubNetworks, SwitchingCost
 
@@ -27,10 +29,19 @@ class AdaptivePredictor:
     Args:
         deployment: what :func:`mutualnet3d.deployment.open_deployment` gives.
         max_networks: sub-networks kept ready; the least recently used one makes room.
+
+    Raises:
+        DeploymentError: it is a detection network.
+        QueryTableError: the query table names an unknown ensembling.
     """
 
     def __init__(self, deployment: Deployment, max_networks: int = 4):
-        self.deployment = deployment
+        if deployment.detects:
+            raise DeploymentError(
+                "AdaptivePredictor classifies whole videos; a detection network also needs boxes: build its "
+                "sub-networks with open_deployment(...).build(configuration) and give them the boxes"
+            )
+        self.deployment, self._scoring = deployment, Scoring.of(deployment)
         self._networks = SubNetworks(deployment.build, max_networks)
 
     @classmethod
@@ -111,27 +122,26 @@ class AdaptivePredictor:
             source: a video file; or all its frames, uint8 (F, H, W, 3), RGB.
             max_gmacs, max_latency_ms, min_accuracy, configuration: see :meth:`choose`.
             top_k: how many labels, at least 1; all where there are fewer classes.
-            views: temporal clips and spatial crops (1 or 3) whose scores are added up; ``(10, 3)`` as papers do.
+            views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
+                table's accuracies hold for those that its provenance names.
             fps: frames per second of frames in memory; a file knows its own.
 
         Raises:
             VideoError: the file cannot be read.
-            DataError: frames of another shape or type; ``top_k`` or ``fps`` out of bounds.
-            ConfigError: ``views`` out of bounds.
+            DataError: frames of another shape or type; ``top_k``, ``views`` or ``fps`` out of bounds.
             BudgetError, QueryTableError, ConfigurationError: see :meth:`choose`.
         """
-        top_k = checked_top_k(top_k)
+        top_k, views = checked_top_k(top_k), checked_views(views)
         entry = self.choose(
             max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
         )
         preprocessing = self.deployment.preprocessing
-        preprocessing.check_views(*views)
         start = time.perf_counter()
         if isinstance(source, (str, os.PathLike)):
             with open_video(source) as video:
                 cut = preprocessing.cut_video(video, *views)
             return self._run(entry, cut, top_k, decode_ms=_milliseconds(start), scale_ms=0.0)
-        if not 0 < fps < float("inf"):
+        if isinstance(fps, bool) or not isinstance(fps, Real) or not 0 < fps < float("inf"):
             raise DataError(f"fps {fps!r} of frames in memory must be a number above 0")
         cut = preprocessing.cut_frames(checked_frames(source, at_least=1), fps, *views)
         return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
@@ -162,21 +172,23 @@ class AdaptivePredictor:
     @torch.no_grad()
     def _run(self, entry: Entry, cut: VideoViews, top_k: int, decode_ms: float, scale_ms: float) -> Prediction:
         run, switch_ms = self._networks.get(entry.configuration)
-        preprocess_ms, network_ms, total = scale_ms, 0.0, None
+        preprocess_ms, network_ms, parts = scale_ms, 0.0, []
         views = iter(cut)
         for _ in range(0, len(cut), _VIEWS_PER_PASS):
             start = time.perf_counter()
             some = torch.stack(list(itertools.islice(views, _VIEWS_PER_PASS)))
-            clips = self.deployment.preprocessing.normalise(some)
+            clips = self.deployment.preprocessing.normalise(some.to(self.deployment.target.device))
             inputs = self.deployment.pathways.views(clips, entry.configuration)
             preprocess_ms += _milliseconds(start)
             start = time.perf_counter()
             logits = run(inputs).cpu()
             network_ms += _milliseconds(start)
-            for score in logits.float().softmax(1):
-                total = score if total is None else total + score
-        times = StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
-        return Prediction(entry.configuration, entry, self._labels(total / len(cut), top_k), total, times)
+            parts.append(self._scoring.join(self._scoring.activate(logits)))
+        scores = self._scoring.join(torch.stack(parts))
+        labels = self._labels(self._scoring.probabilities(scores, len(cut)), top_k)
+        return Prediction(
+            entry.configuration, entry, labels, scores, StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
+        )
 
     def _labels(self, probabilities: torch.Tensor, top_k: int) -> tuple[tuple[str | int, float], ...]:
         best = probabilities.topk(min(top_k, len(probabilities)))

@@ -23,7 +23,8 @@ LEVELS = (
     ("calibration", "counting", "evaluation"),
     ("training",),
     ("testing", "deployment", "prediction", "subnetworks"),
-    ("pipeline", "predictor"),
+    ("pipeline", "predictor_scoring"),
+    ("predictor",),
     ("streaming",),
     ("summary",),
     ("commands",),
@@ -35,6 +36,9 @@ NEVER = {
     "calibration": {"data", "models"},
     "evaluation": {"training", "calibration"},
     "config": {"layers", "models", "data"},
+    "predictor": {"training", "evaluation", "models"},
+    "predictor_scoring": {"training", "evaluation", "models"},
+    "streaming": {"training", "evaluation", "models"},
     "deployment": {"training", "evaluation", "calibration", "pipeline"},
 }
 

@@ -10,8 +10,11 @@ from torch import nn
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.errors import DeploymentError
 from mutualnet3d.layers import trace_dense
 from mutualnet3d.pathways import PathwayRule
+
+ACTIVATIONS = ("softmax", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Description:
         detects: it also needs boxes, and its logits are per box.
         source_sha256: of the file that holds the weight-shared network; "" if there is none.
         versions: of what wrote it, by name.
+        activation: what makes scores of logits: ``softmax``, or ``sigmoid`` where videos have several labels.
+
+    Raises:
+        DeploymentError: the activation is another.
     """
 
     configuration: Configuration
@@ -37,6 +44,11 @@ class Description:
     detects: bool = False
     source_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    activation: str = "softmax"
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise DeploymentError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
 
     def view_shapes(self, batch: int = 1) -> tuple[tuple[int, ...], ...]:
         """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each."""
@@ -56,6 +68,7 @@ class Description:
             "detects": self.detects,
             "source_sha256": self.source_sha256,
             "versions": dict(self.versions),
+            "activation": self.activation,
         }
 
     @classmethod
@@ -70,6 +83,7 @@ class Description:
             values["detects"],
             values["source_sha256"],
             values["versions"],
+            values["activation"],
         )
 
 

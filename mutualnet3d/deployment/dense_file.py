@@ -37,12 +37,14 @@ def save_dense(
     architecture: str = "",
     classes: tuple[str, ...] | None = None,
     source_sha256: str = "",
+    activation: str = "softmax",
 ) -> None:
     """Write an extracted sub-network, folded or not, in the dtype it is in; atomically.
 
     Args:
         dense: what ``extract_dense`` or :func:`load_dense` returned.
-        configuration, pathways, preprocessing, architecture, classes, source_sha256: see :class:`Description`.
+        configuration, pathways, preprocessing, architecture, classes, source_sha256, activation: see
+            :class:`Description`.
 
     Raises:
         DeploymentError: the network has a layer or a function that such a file cannot hold.
@@ -50,7 +52,7 @@ def save_dense(
     detects = dense.description.detects if isinstance(dense, DenseNetwork) else bool(getattr(dense, "detects", False))
     versions = {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
     description = Description(
-        configuration, pathways, preprocessing, architecture, classes, detects, source_sha256, versions
+        configuration, pathways, preprocessing, architecture, classes, detects, source_sha256, versions, activation
     )
     write_dense(path, DenseNetwork.trace(dense, description))
 

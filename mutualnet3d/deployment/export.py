@@ -205,4 +205,5 @@ def _manifest(trained: TrainedNetwork, plan: ExportPlan, written: Sequence[Expor
         clips.source,
         versions,
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        description.activation,
     )

@@ -84,7 +84,7 @@ class Manifest:
     """The contents of an export directory.
 
     Attributes:
-        pathways, preprocessing, architecture, classes, detects, source_sha256: see :class:`Description`.
+        pathways, preprocessing, architecture, classes, detects, source_sha256, activation: see :class:`Description`.
         networks: what was exported.
         clips: which clips parity was measured on, in words.
         versions: of the libraries that took part, by name.
@@ -101,6 +101,7 @@ class Manifest:
     clips: str
     versions: dict[str, str]
     date: str
+    activation: str
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -118,6 +119,7 @@ class Manifest:
             self.detects,
             self.source_sha256,
             self.versions,
+            self.activation,
         )
 
     def find(self, configuration: Configuration, formats: tuple[str, ...]) -> ExportedNetwork:
@@ -149,6 +151,7 @@ class Manifest:
             "clips": self.clips,
             "versions": self.versions,
             "date": self.date,
+            "activation": self.activation,
         }
         write_text(Path(directory) / MANIFEST_FILE, json.dumps(values, indent=2) + "\n")
 
@@ -176,6 +179,7 @@ class Manifest:
                 values["clips"],
                 values["versions"],
                 values["date"],
+                values["activation"],
             )
         except (MutualNetError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise DeploymentError(f"{path}: malformed: {error!r}") from error

@@ -36,6 +36,8 @@ class Deployment:
         classes: names in the order of the logits, where they are known.
         configurations: those that :meth:`build` can build.
         architecture: of the network (MODEL.ARCH).
+        detects: whether the networks also need boxes.
+        activation: what makes scores of logits, ``softmax`` or ``sigmoid``.
         target: what runs the networks.
     """
 
@@ -45,6 +47,8 @@ class Deployment:
     classes: tuple[str, ...] | None
     configurations: tuple[Configuration, ...]
     architecture: str
+    detects: bool
+    activation: str
     target: Target
     _build: Callable[[Configuration], Runner]
 
@@ -122,6 +126,8 @@ def _open_export(directory: Path, target: Target) -> Deployment:
         manifest.classes,
         configurations,
         manifest.architecture,
+        manifest.detects,
+        manifest.activation,
         target,
         build,
     )
@@ -143,6 +149,8 @@ def _open_run(directory: Path, target: Target) -> Deployment:
         description.classes,
         configurations,
         description.architecture,
+        description.detects,
+        description.activation,
         target,
         lambda configuration: build_runner(trained.extract(configuration), target),
     )

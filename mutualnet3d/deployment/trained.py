@@ -67,6 +67,7 @@ class TrainedNetwork:
             detects,
             self.sha256,
             versions,
+            self.cfg.MODEL.HEAD_ACT,
         )
 
     def class_names(self) -> tuple[str, ...] | None:
