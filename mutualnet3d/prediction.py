@@ -44,8 +44,8 @@ class Prediction:
     Attributes:
         configuration: that was run.
         entry: its cost and accuracy in the query table.
-        labels: (class name, or its number where no names are known; probability, of several views their mean or maximum),
-            the most probable first.
+        labels: (class name, or its number where no names are known; probability), the most probable first. Of several
+            views it is their mean, or with DATA.ENSEMBLE_METHOD max their maximum.
         scores: float32 (K,), of the views together as the evaluation makes them: the sum of their probabilities, or
             with DATA.ENSEMBLE_METHOD max the maximum; of one view the probabilities.
         times: of the stages.

@@ -53,7 +53,7 @@ def _from_files(paths: list[str], cfg, preprocessing: Preprocessing, source: str
     clips = []
     for path in paths:
         with open_video(path, resolve_backend(cfg.DATA.DECODING_BACKEND)) as video:
-            clips.append(preprocessing.cut_video(video, 1, 1).view(0, 0))
+            clips.append(next(iter(preprocessing.cut_video(video, 1, 1))))
     return _normalised(clips, preprocessing, source)
 
 
@@ -63,7 +63,7 @@ def _rendered(preprocessing: Preprocessing) -> Clips:
     clips = []
     for number, motion in enumerate(MOTIONS[:COUNT]):
         frames = render_clip(motion, np.random.default_rng(number), spec)
-        clips.append(preprocessing.cut_frames(frames, spec.fps, 1, 1).view(0, 0))
+        clips.append(next(iter(preprocessing.cut_frames(frames, spec.fps, 1, 1))))
     return _normalised(clips, preprocessing, f"{COUNT} rendered clips, as no video was named and no test list is here")
 
 

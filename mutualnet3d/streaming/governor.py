@@ -6,15 +6,14 @@ Pure logic: no clock, no thread, no file. Time is whatever the caller says it is
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, QueryTableError
+from mutualnet3d.streaming.weather import Weather
 
-_WINDOW = 3  # clips whose median is the load: one slow clip alone changes nothing
 _LONGEST_PATIENCE = 16  # times the patience asked for
 
 
@@ -71,14 +70,18 @@ def latency_front(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...
 class BudgetGovernor:
     """Keeps the latency of clips within a budget, with the most accurate configuration that allows it.
 
-    The load is the median of the last 3 ratios of observed to expected latency. It moves down as soon as load x
-    expected latency exceeds the budget; up only when a more accurate configuration has been predicted to stay a margin
-    below the budget for ``patience`` clips in a row. Where a rise has to be taken back soon after, the machine is not
-    what the expectation says: the next rise waits twice as long, up to 16 times, until one lasts or the budget rises.
+    The load is the median of the last 9 ratios of observed to expected latency; the spread is what ratio to the load
+    hardly any of the last 64 clips exceeded. Expected latency x load x spread is what a clip takes at worst. The
+    governor moves down as soon as that exceeds the budget; up only when a more accurate configuration has been
+    predicted to stay a margin below the budget for ``patience`` clips in a row. Two clips in a row beyond the spread
+    are a step of the load: what was before it is forgotten. Where a rise has to be taken back soon after, the machine
+    is not what the expectation says: the next rise waits twice as long, up to 16 times, until one lasts or the budget
+    rises.
 
     Args:
         points: expected latencies and accuracies; only their Pareto front is used.
         budget_ms: per clip.
+        spread: of the first clips, at least 1: the slowest over the median latency of a configuration.
         margin: fraction of the budget that a newly chosen configuration leaves free, in [0, 1).
         patience: clips before a rise, at least 1.
 
@@ -87,15 +90,24 @@ class BudgetGovernor:
         QueryTableError: no points.
     """
 
-    def __init__(self, points: Sequence[OperatingPoint], budget_ms: float, margin: float = 0.1, patience: int = 4):
-        if not 0 <= margin < 1 or patience < 1:
-            raise ValueError(f"margin {margin} must lie in [0, 1) and patience {patience} must be at least 1")
+    def __init__(
+        self,
+        points: Sequence[OperatingPoint],
+        budget_ms: float,
+        spread: float = 1.1,
+        margin: float = 0.05,
+        patience: int = 4,
+    ):
+        if not (0 <= margin < 1 and patience >= 1 and 1 <= spread < math.inf):
+            raise ValueError(
+                f"margin {margin} must lie in [0, 1), patience {patience} and spread {spread} be at least 1"
+            )
         self.front = latency_front(points)
         if not self.front:
             raise QueryTableError("a governor needs at least one configuration with a latency")
         self._margin, self._base_patience, self._patience = margin, patience, patience
         self._budget = _checked(budget_ms)
-        self._ratios = deque([1.0] * _WINDOW, maxlen=_WINDOW)
+        self._weather = Weather(spread)
         self._observed: float | None = None
         self._rising: deque[int] = deque(maxlen=patience)
         self._probation = 0  # clips left in which a fall takes the last rise back
@@ -121,12 +133,17 @@ class BudgetGovernor:
     @property
     def load(self) -> float:
         """Observed over expected latency: 1 on an idle machine, 2 where everything takes twice as long."""
-        return statistics.median(self._ratios)
+        return self._weather.load
 
     @property
     def predicted_ms(self) -> float:
-        """Latency of the next clip as far as can be told."""
+        """Latency of the next clip, as a median."""
         return self.load * self.front[self._at].latency_ms
+
+    @property
+    def slow_ms(self) -> float:
+        """Latency that one clip in twenty exceeds."""
+        return self._weather.slow * self.front[self._at].latency_ms
 
     @property
     def out_of_reach(self) -> bool:
@@ -138,7 +155,7 @@ class BudgetGovernor:
         before, self._budget = self._budget, _checked(budget_ms)
         if self._budget > before:
             self._reset_patience(self._base_patience)
-        if self._budget < before and self.predicted_ms > self._budget:
+        if self._budget < before and self.slow_ms > self._budget:
             return self._fall(time_s, "budget fell")
         return None
 
@@ -151,9 +168,9 @@ class BudgetGovernor:
         if not (math.isfinite(latency_ms) and latency_ms > 0):
             raise ValueError(f"an observed latency of {latency_ms!r} ms is not a number above 0")
         self._observed = latency_ms
-        self._ratios.append(latency_ms / self.front[self._at].latency_ms)
+        self._weather.observe(latency_ms / self.front[self._at].latency_ms)
         taken_back, self._probation = self._probation > 0, max(self._probation - 1, 0)
-        if self.predicted_ms > self._budget:
+        if self.slow_ms > self._budget:
             if taken_back and self._at > 0:
                 self._reset_patience(min(2 * self._patience, _LONGEST_PATIENCE * self._base_patience))
             return self._fall(time_s, "load rose")
@@ -176,7 +193,7 @@ class BudgetGovernor:
             return None
         target = min(self._rising)
         self._rising.clear()
-        self._probation = 2 * self._patience
+        self._probation = 4 * self._base_patience
         return self._switch(time_s, target, "budget rose" if self._budget > self._budget_at_switch else "load fell")
 
     def _switch(self, time_s: float, target: int, reason: str) -> Switch | None:
@@ -190,8 +207,8 @@ class BudgetGovernor:
 
     def _best_fitting(self) -> int:
         """The most accurate point that leaves the margin at the present load; the cheapest if none does."""
-        allowed = (1 - self._margin) * self._budget
-        return max((i for i, p in enumerate(self.front) if self.load * p.latency_ms <= allowed), default=0)
+        allowed, worst = (1 - self._margin) * self._budget, self._weather.worst
+        return max((i for i, p in enumerate(self.front) if worst * p.latency_ms <= allowed), default=0)
 
     def _reset_patience(self, patience: int) -> None:
         self._patience = patience

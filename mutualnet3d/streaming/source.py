@@ -12,7 +12,7 @@ import numpy as np
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.errors import VideoError
 
-_CAMERA_FPS = 30.0  # of cameras that do not say
+_CAMERA_FPS, _HIGHEST_FPS = 30.0, 1000.0  # of cameras that do not say; above it is no rate but a time base
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class CameraSource:
     """A camera by its number; frames come when they come. A context manager.
 
     Attributes:
-        fps: what the camera says, 30 where it says nothing.
+        fps: what the camera says, 30 where it says nothing that can be.
         live: True: what nobody reads in time is lost.
     """
 
@@ -72,7 +72,8 @@ class CameraSource:
         if not self._capture.isOpened():
             self._capture.release()
             raise VideoError(self._name, "cannot be opened; is it there, and does no other program use it?")
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or _CAMERA_FPS
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 1 <= fps <= _HIGHEST_FPS else _CAMERA_FPS
         self._first = self._read()
         if self._first is None:
             self._capture.release()

@@ -22,7 +22,11 @@ class Timeline:
 
     def at(self, second: float) -> float:
         """The value at ``second``; before 0 the first one."""
-        return max((step for step in self.steps if step[0] <= second), default=self.steps[0])[1]
+        return self.steps[self.phase(second)][1]
+
+    def phase(self, second: float) -> int:
+        """Which of ``steps`` holds at ``second``."""
+        return max((number for number, (start, _) in enumerate(self.steps) if start <= second), default=0)
 
     @classmethod
     def parse(cls, text: str, percent_of: float | None = None) -> Timeline:
