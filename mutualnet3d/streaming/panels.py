@@ -103,7 +103,7 @@ def _history(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], screen: S
     """A bar per clip, green within the budget of its time and red above; the budget is a line across."""
     left, _, right, height = box
     face, middle = font(unit), round(1.15 * unit)
-    text = f"of {screen.budget_ms:.3g} ms"
+    text = f"{'of' if screen.history else 'budget'} {screen.budget_ms:.3g} ms"
     if screen.history:
         newest = screen.history[-1]
         colour = GOOD if newest.latency_ms <= newest.budget_ms else BAD
