@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> StreamRecord:
         picture = (
             None if arguments.no_video else stack.enter_context(_picture(arguments.output, source, governor, predictor))
         )
-        listeners = _listeners(picture, log, busy, Timeline.parse(arguments.load))
+        listeners = _listeners(picture, log, busy, Timeline.parse(arguments.load, before=0.0))
         stop = stack.enter_context(stop_request())
         record = run_stream(
             source,
@@ -161,7 +161,7 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
             parser.error(f"--{name} {path} is the input itself")
     try:
         Timeline.parse(arguments.schedule or arguments.budget or _DEFAULT_BUDGET, percent_of=1.0)
-        load = Timeline.parse(arguments.load)
+        load = Timeline.parse(arguments.load, before=0.0)
     except ConfigError as error:
         parser.error(str(error))
     if any(count != int(count) for _, count in load.steps):

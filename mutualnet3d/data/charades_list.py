@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 
-from mutualnet3d.config.validate import CHARADES_LISTS
 from mutualnet3d.data.charades import ListedVideo, SegmentedVideo
 from mutualnet3d.data.frame_list import read_frame_lists
 from mutualnet3d.errors import ConfigError, DataError
@@ -29,12 +28,12 @@ def read_charades(cfg, split: str) -> list[ListedVideo] | list[SegmentedVideo]:
     """
     folder, kind, training = Path(cfg.DATA.PATH_TO_DATA_DIR), cfg.CHARADES.LISTS, split == "train"
     num_classes = cfg.MODEL.NUM_CLASSES
-    if kind not in CHARADES_LISTS:
-        raise ConfigError(f"CHARADES.LISTS is {kind!r}; it must be one of {', '.join(CHARADES_LISTS)}")
     if kind == "frames":
         path = folder / ("train.csv" if training else "val.csv")
         frames = read_frame_lists([path], cfg.DATA.PATH_PREFIX, num_classes)
         return [ListedVideo(frames, video, num_classes) for video in range(len(frames.videos))]
+    if kind != "segments":
+        raise ConfigError(f"CHARADES.LISTS is {kind!r}; it must be one of frames, segments")
     path = folder / (cfg.CHARADES.TRAIN_FILE if training else cfg.CHARADES.TEST_FILE)
     return read_segments(path, cfg.DATA.PATH_PREFIX, num_classes)
 

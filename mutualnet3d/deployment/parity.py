@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.deployment.manifest import Parity
 from mutualnet3d.errors import DeploymentError
-from mutualnet3d.models import AdaptiveNetwork
+
+if TYPE_CHECKING:
+    from mutualnet3d.models import AdaptiveNetwork
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}  # of the largest difference over the largest logit
 BATCHES = (1, 2)

@@ -8,6 +8,7 @@ from PIL import Image
 from mutualnet3d.streaming import panels
 from mutualnet3d.streaming.screen import Screen
 
+_NARROWEST = 120  # pixels of a panel; what sticks out of a smaller frame is cut off
 _LOW = 300  # pixels of the shorter side below which there is room for three actions only
 
 
@@ -36,7 +37,7 @@ class Overlay:
 
     def _lay_out(self, screen: Screen) -> list[_Patch]:
         margin, unit = max(2, self._unit // 2), self._unit
-        wide = self._width - 2 * margin
+        wide = max(self._width - 2 * margin, _NARROWEST)
         names = min(round(18 * unit), wide)
         below = panels.operation(screen, min(wide, 60 * unit), unit)
         patches = [

@@ -29,11 +29,12 @@ class Timeline:
         return max((number for number, (start, _) in enumerate(self.steps) if start <= second), default=0)
 
     @classmethod
-    def parse(cls, text: str, percent_of: float | None = None) -> Timeline:
+    def parse(cls, text: str, percent_of: float | None = None, before: float | None = None) -> Timeline:
         """``0:80,10:40,20:80``: seconds and values; a single ``80`` holds from the start. Values are at least 0.
 
         Args:
             percent_of: what 100 % is, where values such as ``50%`` are allowed.
+            before: the value until the first second that the text names; None: it must be 0.
 
         Raises:
             ConfigError: the text is something else; the message says which part.
@@ -41,7 +42,10 @@ class Timeline:
         parts = [part.strip() for part in str(text).split(",")]
         if len(parts) == 1 and ":" not in parts[0]:
             parts = [f"0:{parts[0]}"]
-        return cls(tuple(_step(part, percent_of) for part in parts))
+        steps = [_step(part, percent_of) for part in parts]
+        if before is not None and steps[0][0] > 0:
+            steps.insert(0, (0.0, before))
+        return cls(tuple(steps))
 
 
 def _step(part: str, percent_of: float | None) -> tuple[float, float]:
