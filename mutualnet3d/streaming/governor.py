@@ -173,7 +173,7 @@ class BudgetGovernor:
         if self.slow_ms > self._budget:
             if taken_back and self._at > 0:
                 self._reset_patience(min(2 * self._patience, _LONGEST_PATIENCE * self._base_patience))
-            return self._fall(time_s, "load rose")
+            return self._fall(time_s, "budget fell" if self._budget < self._budget_at_switch else "load rose")
         if taken_back and self._probation == 0:
             self._reset_patience(self._base_patience)
         return self._rise(time_s)
