@@ -46,13 +46,17 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
-        if not path.exists():
+        before = temporary.with_name(f"{temporary.name}.before")
+        if path.exists():
+            os.replace(path, before)
+        try:
             os.replace(temporary, path)
-            return
-        before = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        os.replace(path, before / "replaced")
-        os.replace(temporary, path)
-        shutil.rmtree(before)
+        except BaseException:
+            if before.exists():
+                os.replace(before, path)
+            raise
+        if before.exists():
+            shutil.rmtree(before)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -48,3 +49,11 @@ def tiny_export(tiny_run, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("tiny export") / "export"
     assert main(["--model", str(tiny_run), "--output", str(output), "--configurations", "all", "--threads", "1"]) == 0
     return output
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """``networks(case)``: a small network of tests/deployment/networks.py, built once a session."""
+    from tests.deployment.networks import Network
+
+    return functools.cache(Network)

@@ -24,7 +24,8 @@ from mutualnet3d.errors import DeploymentError, MutualNetError
 from mutualnet3d.files import atomic_write
 from mutualnet3d.pathways import PathwayRule
 
-FORMAT, VERSION = "mutualnet3d dense network", "1"
+FORMAT, VERSION = "mutualnet3d dense network", 1
+_ENTRY = "mutualnet3d"  # of the file's metadata
 
 
 def save_dense(
@@ -62,9 +63,9 @@ def write_dense(path: str | os.PathLike, network: DenseNetwork) -> None:
     graph = network.graph
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in graph.state_dict().items()}
     text = json.dumps({"description": network.description.to_dict(), "graph": graph_to_values(graph)})
-    metadata = {"format": FORMAT, "version": VERSION, "network": text, "sha256": _digest(text, tensors)}
-    with atomic_write(path) as file:
-        file.write(safetensors.torch.save(tensors, metadata))
+    header = {"format": FORMAT, "version": VERSION, "sha256": _digest(text, tensors), "network": text}
+    with atomic_write(path) as file:  # one entry: safetensors writes several in a random order
+        file.write(safetensors.torch.save(tensors, {_ENTRY: json.dumps(header)}))
 
 
 def load_dense(path: str | os.PathLike) -> DenseNetwork:
@@ -74,13 +75,13 @@ def load_dense(path: str | os.PathLike) -> DenseNetwork:
         DeploymentError: the file is missing, damaged, of another format or version, or asks for a layer or a function
             that no network of this package has.
     """
-    metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT:
-        raise DeploymentError(f"{path}: not a dense network of mutualnet3d (format {metadata.get('format')!r})")
-    if metadata.get("version") != VERSION:
-        raise DeploymentError(f"{path}: version {metadata.get('version')!r}, this release reads {VERSION}")
-    text = metadata.get("network", "")
-    if metadata.get("sha256") != _digest(text, tensors):
+    header, tensors = _read(path)
+    if header.get("format") != FORMAT:
+        raise DeploymentError(f"{path}: not a dense network of mutualnet3d")
+    if header.get("version") != VERSION:
+        raise DeploymentError(f"{path}: version {header.get('version')!r}, this release reads {VERSION}")
+    text = str(header.get("network"))
+    if header.get("sha256") != _digest(text, tensors):
         raise DeploymentError(f"{path}: damaged: its contents do not match the checksum in it; copy or export it again")
     try:
         values = json.loads(text)
@@ -96,8 +97,10 @@ def _read(path: str | os.PathLike) -> tuple[dict, dict[str, torch.Tensor]]:
         raise DeploymentError(f"{path}: no such file")
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
+            header = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return header if isinstance(header, dict) else {}, tensors
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise DeploymentError(f"{path}: damaged or not a safetensors file ({error})") from error
 
 

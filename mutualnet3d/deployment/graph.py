@@ -86,6 +86,8 @@ def graph_from_values(values: dict) -> torch.fx.GraphModule:
         graph, known = torch.fx.Graph(), {}
         for node in values["nodes"]:
             known[node["name"]] = _add_node(graph, node, known, root)
+        if [node.op for node in graph.nodes].count("output") != 1:
+            raise DeploymentError("the graph must have exactly one output")
         for name in list(root):
             root |= {f"{name}.{key}": parameter for key, parameter in root[name].named_parameters()}
         used = {node.target for node in graph.nodes if node.op in ("call_module", "get_attr")}

@@ -24,6 +24,10 @@ class TorchRunner(Runner):
 
     def __init__(self, network: DenseNetwork, target: Target):
         super().__init__(network.description, target)
+        if network.description.detects and target.precision != "float32":
+            raise DeploymentError(
+                f"precision {target.precision!r}: detection runs in float32, as its boxes must stay exact"
+            )
         self._dtype = getattr(torch, target.precision)
         graph = copy.deepcopy(network.graph).eval().to(target.device, self._dtype)
         if classifier := _classifier(graph):

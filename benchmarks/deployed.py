@@ -1,0 +1,124 @@
+"""How much faster deployed sub-networks run than pytorchvideo's networks of the same shape and weights, eagerly.
+
+    python benchmarks/deployed.py [--networks slow slowfast x3d] [--widths 0.63 1.0] [--threads 1 2] [--repeats 10]
+
+Both are timed in turns in one process, batch 1, at the full spatial and temporal resolution; the ratio is of the
+medians. pytorchvideo's network is built at full width and then given the sub-network's layers, so that it has exactly
+its channels and weights: the logits must agree, and their relative difference is printed.
+"""
+
+import argparse
+import functools
+import sys
+
+import torch
+from random_network import random_network
+
+import mutualnet3d as mn
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.deployment import DenseNetwork, Description, Target, build_runner
+from mutualnet3d.latency import device_name, measure_many
+from mutualnet3d.models.weight_names import to_pytorchvideo
+
+RECIPES = {
+    "slow": "configs/Kinetics/MN_SLOW_8x8.yaml",
+    "slowfast": "configs/Kinetics/MN_SLOWFAST_4x16.yaml",
+    "x3d": "configs/Kinetics/MN_X3D_M.yaml",
+}
+TARGETS = (
+    ("torch", "float32"),
+    ("onnxruntime", "float32"),
+    ("openvino", "float32"),
+    ("torch", "bfloat16"),
+    ("openvino", "bfloat16"),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=list(RECIPES), choices=RECIPES)
+    parser.add_argument("--widths", nargs="+", type=float, default=[0.63, 1.0])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--crop", type=int, default=224, help="side of the clip in pixels, a multiple of 32")
+    parser.add_argument("--repeats", type=int, default=10)
+    arguments = parser.parse_args()
+    keep_large_blocks()
+    for name in arguments.networks:
+        overrides = ["DATA.TEST_CROP_SIZE", arguments.crop]
+        cfg, model, configurations = random_network(RECIPES[name], overrides, arguments.widths)
+        for configuration in configurations:
+            for threads in arguments.threads:
+                compare(name, cfg, model, configuration, threads, arguments.repeats)
+    return 0
+
+
+def compare(name: str, cfg, model, configuration, threads: int, repeats: int) -> None:
+    torch.set_num_threads(threads)
+    generator = torch.Generator().manual_seed(0)
+    shape = 1, 3, cfg.DATA.NUM_FRAMES, cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE
+    views = model.pathways(torch.randn(shape, generator=generator), configuration)
+    theirs = pytorchvideo_network(name, cfg, mn.extract_dense(model, configuration))
+
+    @torch.no_grad()
+    def eager() -> torch.Tensor:
+        return theirs(list(views) if len(views) > 1 else views[0])  # SlowFast writes into its list
+
+    expected = eager()
+    description = Description(configuration, model.pathway_rule, Preprocessing.from_cfg(cfg))
+    network = DenseNetwork.trace(mn.extract_dense(model, configuration, fold_bn=True), description)
+    runners = {target: build_runner(network, Target(*target, threads=threads)) for target in TARGETS}
+    calls = {"eager": eager}
+    calls |= {target: functools.partial(runner, views) for target, runner in runners.items()}
+    times = measure_many(calls, repeats=repeats)
+    plural = "s" if threads > 1 else ""
+    print(f"{name} {configuration}, crop {shape[-1]}, {threads} thread{plural}, batch 1, {device_name()}")
+    print(f"  {'pytorchvideo, eager, float32':32s} {times['eager'].median_ms:8.1f} ms")
+    for target, runner in runners.items():
+        difference = float((runner(views) - expected).abs().max() / expected.abs().max())
+        ratio = times["eager"].median_ms / times[target].median_ms
+        print(
+            f"  {' '.join(target):32s} {times[target].median_ms:8.1f} ms  {ratio:5.2f} x as fast   logits differ by "
+            f"{difference:.1e}",
+            flush=True,
+        )
+
+
+def pytorchvideo_network(name: str, cfg, dense: torch.nn.Module) -> torch.nn.Module:
+    """pytorchvideo's network with the channels and weights of ``dense``, in eval mode."""
+    from pytorchvideo.models.resnet import create_resnet
+    from pytorchvideo.models.slowfast import create_slowfast
+    from pytorchvideo.models.x3d import create_x3d
+
+    frames, crop, pool = cfg.DATA.NUM_FRAMES, cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE // 32
+    classes = cfg.MODEL.NUM_CLASSES
+    if name == "slow":
+        network = create_resnet(
+            model_num_class=classes, stem_conv_kernel_size=(1, 7, 7), head_pool_kernel_size=(frames, pool, pool)
+        )
+    elif name == "slowfast":
+        alpha = cfg.SLOWFAST.ALPHA
+        network = create_slowfast(
+            model_num_class=classes,
+            slowfast_fusion_conv_kernel_size=(cfg.SLOWFAST.FUSION_KERNEL_SZ, 1, 1),
+            slowfast_fusion_conv_stride=(alpha, 1, 1),
+            head_pool_kernel_sizes=((frames // alpha, pool, pool), (frames, pool, pool)),
+        )
+    else:
+        network = create_x3d(
+            model_num_class=classes, input_clip_length=frames, input_crop_size=crop, head_activation=None
+        )
+    for key, tensor in to_pytorchvideo(dense.state_dict(), name).items():
+        layer, _, kind = key.rpartition(".")
+        layer = network.get_submodule(layer)
+        if kind in layer._parameters:
+            layer._parameters[kind] = torch.nn.Parameter(tensor.clone(), requires_grad=False)
+            if kind == "weight" and getattr(layer, "groups", 1) > 1:  # X3D's channelwise convolutions
+                layer.groups = len(tensor)
+        else:
+            layer._buffers[kind] = tensor.clone()
+    return network.eval()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

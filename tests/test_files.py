@@ -1,0 +1,57 @@
+"""Folders that are either whole or absent."""
+
+import os
+
+import pytest
+
+from mutualnet3d import files
+from mutualnet3d.files import atomic_directory
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_appears_when_it_is_done(tmp_path):
+    with atomic_directory(tmp_path / "deep" / "out") as folder:
+        (folder / "a").write_text("1")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert contents(tmp_path) == {"deep/out/a": "1"}
+    with atomic_directory(tmp_path / "deep" / "out") as folder:
+        (folder / "b").write_text("2")
+        assert contents(tmp_path / "deep" / "out") == {"a": "1"}
+    assert contents(tmp_path) == {"deep/out/b": "2"}
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_leaves_what_was_there(error, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("1")
+
+    def stopped():
+        with atomic_directory(tmp_path / "out") as folder:
+            (folder / "b").write_text("2")
+            raise error
+
+    with pytest.raises(error):
+        stopped()
+    assert contents(tmp_path) == {"out/a": "1"}
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_rename_that_fails_puts_back_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("1")
+    replace, calls = os.replace, []
+
+    def failing(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("no room")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", failing)
+    with pytest.raises(OSError, match="no room"), atomic_directory(tmp_path / "out"):
+        pass
+    assert contents(tmp_path) == {"out/a": "1"}
+    assert os.listdir(tmp_path) == ["out"]
