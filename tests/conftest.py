@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import tiny_cfg, write_data
+from tiny import tiny_cfg, write_data, write_export
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +44,7 @@ def tiny_run(tiny_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_export(tiny_run, tmp_path_factory) -> Path:
     """An export of all configurations of the tiny run, with latencies."""
-    from mutualnet3d.commands.export import main
-
-    output = tmp_path_factory.mktemp("tiny export") / "export"
-    assert main(["--model", str(tiny_run), "--output", str(output), "--configurations", "all", "--threads", "1"]) == 0
-    return output
+    return write_export(tiny_run, tmp_path_factory.mktemp("tiny export") / "export", threads=1)
 
 
 @pytest.fixture(scope="session")

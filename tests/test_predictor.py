@@ -1,5 +1,6 @@
 """AdaptivePredictor on runs and exports: the evaluation's scores, budgets, frames in memory, refusals."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from data.video_files import decode_all, write_video
-from tiny import CROP, NUM_FRAMES, RATE, ROOT, tiny_cfg
+from tiny import CROP, NUM_FRAMES, RATE, ROOT, tiny_cfg, write_export
 
 import mutualnet3d as mn
+from mutualnet3d.calibration import discard_statistics
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError, VideoError
 from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.files import sha256
+from mutualnet3d.models.artefact import save_model
 from mutualnet3d.pipeline import run
 from mutualnet3d.query_table import QueryTable
 
@@ -69,11 +73,8 @@ def test_many_views_are_joined_over_passes(method, predictor, tiny_run, tiny_dat
 def test_sigmoid_networks_give_sigmoids(tiny_run, tiny_data, tmp_path):
     output = retest(tiny_run, tiny_data, tmp_path / "sigmoid", "MODEL.HEAD_ACT", "sigmoid")
     check_scores(mn.AdaptivePredictor.load(output, max_networks=8), output, (2, 3))
-    from mutualnet3d.commands.export import main
-
-    words = ["--model", output, "--output", tmp_path / "export", "--configurations", "all", "--no-latency"]
-    assert main([str(word) for word in words]) == 0
-    check_scores(mn.AdaptivePredictor.load(tmp_path / "export", max_networks=8), output, (2, 3))
+    export = write_export(output, tmp_path / "export", latency=False)
+    check_scores(mn.AdaptivePredictor.load(export, max_networks=8), output, (2, 3))
 
 
 def test_labels_are_mean_probabilities_by_name(predictor, video):
@@ -142,8 +143,6 @@ def test_latency_budgets_need_latencies_of_this_target(tiny_run, tiny_export, vi
 
 def test_a_table_that_was_measured_in_part_has_no_latencies(tiny_export, tmp_path, video):
     """A budget must not silently leave out what nobody measured."""
-    import shutil
-
     partly = shutil.copytree(tiny_export, tmp_path / "partly")
     table = QueryTable.load(partly / "query_table.json")
     first = replace(table.entries[0], latency_ms=None, latencies=())
@@ -156,10 +155,6 @@ def test_a_table_that_was_measured_in_part_has_no_latencies(tiny_export, tmp_pat
 
 def test_uncalibrated_and_other_directories(tiny_run, tmp_path):
     model, cfg = mn.load_model(tiny_run / "model.pyth"), tiny_cfg()
-    from mutualnet3d.calibration import discard_statistics
-    from mutualnet3d.files import sha256
-    from mutualnet3d.models.artefact import save_model
-
     discard_statistics(model, [SMALLEST])
     save_model(tmp_path / "model.pyth", model, cfg)
     table = QueryTable.load(tiny_run / "query_table.json")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from data.video_files import write_video
 from tiny import ROOT
@@ -156,8 +157,6 @@ def test_ctrl_c_leaves_a_playable_video(tiny_run, tmp_path):
 
 
 def test_the_rehearsal_builds_all_and_times_in_turns(tiny_export):
-    import numpy as np
-
     predictor = mn.AdaptivePredictor.load(tiny_export, threads=1, max_networks=8)
     rehearsal = rehearse(predictor, np.zeros((4, 36, 48, 3), np.uint8), passes=3)
     entries = candidates(predictor.table)
