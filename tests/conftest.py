@@ -2,10 +2,11 @@
 
 import functools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from tiny import write_data
+from tiny import tiny_cfg, write_data, write_export
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,28 @@ def shared_data() -> Path:
 def tiny_data(tmp_path_factory) -> Path:
     """Folder of 8 + 4 tiny videos with train.csv, val.csv and test.csv."""
     return write_data(tmp_path_factory.mktemp("tiny data"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data, tmp_path_factory) -> Path:
+    """Output directory of a run on the tiny videos, tested with 2 x 3 views that are summed."""
+    from mutualnet3d.pipeline import run
+
+    folder = tmp_path_factory.mktemp("tiny run")
+    output, lists = folder / "output", folder / "lists"
+    lists.mkdir()
+    for name in ("train", "val", "test"):
+        shutil.copy(tiny_data / f"{name}.csv", lists)
+    (lists / "classes.txt").write_text("red\ngreen\nblue\n")
+    places = ["DATA.PATH_TO_DATA_DIR", str(lists), "OUTPUT_DIR", str(output), "SOLVER.MAX_EPOCH", 1]
+    run(tiny_cfg(*places, "TEST.NUM_ENSEMBLE_VIEWS", 2, "TEST.NUM_SPATIAL_CROPS", 3))
+    return output
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_run, tmp_path_factory) -> Path:
+    """An export of all configurations of the tiny run, with latencies."""
+    return write_export(tiny_run, tmp_path_factory.mktemp("tiny export") / "export", threads=1)
 
 
 @pytest.fixture(scope="session")

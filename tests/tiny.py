@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import mutualnet3d as mn
+from mutualnet3d.data.views import Preprocessing
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "Demo" / "MN_SLOW_SMALL.yaml"
@@ -94,3 +95,16 @@ def cut_views(path, num_views: int, num_crops: int, cfg) -> list[torch.Tensor]:
             window = np.stack([frame[top : top + CROP, left : left + CROP] for frame in clip])
             views.append(((torch.from_numpy(window).permute(3, 0, 1, 2).float() / 255 - mean) / std)[None])
     return views
+
+
+def write_export(run: Path, output: Path, **plan) -> Path:
+    """An export of all configurations of a run; ``plan``: of :class:`ExportPlan`."""
+    from mutualnet3d.deployment.clips import parity_clips
+    from mutualnet3d.deployment.export import ExportPlan, export
+    from mutualnet3d.deployment.trained import TrainedNetwork
+
+    trained = TrainedNetwork(run)
+    table = trained.table()
+    wanted = ExportPlan(tuple(entry.configuration for entry in table.entries), **plan)
+    export(trained, table, output, wanted, parity_clips([], trained.cfg, Preprocessing.from_cfg(trained.cfg)))
+    return output

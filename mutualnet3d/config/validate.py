@@ -13,7 +13,6 @@ from mutualnet3d.errors import ConfigError, ConfigurationError
 LOSSES = ("cross_entropy", "bce", "bce_logit")
 NORMS = ("batchnorm", "sync_batchnorm")
 DECODERS = ("pyav", "decord", "torchvision")
-CHARADES_LISTS = ("frames", "segments")
 POLICIES = ("cosine", "steps_with_relative_lrs")
 
 
@@ -218,4 +217,4 @@ def _check_own(cfg: CfgNode) -> None:
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
     _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS", "AVA.FPS")
     _at_least(cfg, 0, "AVA.START_SECOND")
-    _one_of(cfg, CHARADES_LISTS, "CHARADES.LISTS")
+    _one_of(cfg, ("frames", "segments"), "CHARADES.LISTS")

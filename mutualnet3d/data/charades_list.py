@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 
-from mutualnet3d.config.validate import CHARADES_LISTS
 from mutualnet3d.data.charades import ListedVideo, SegmentedVideo
 from mutualnet3d.data.frame_list import read_frame_lists
 from mutualnet3d.errors import ConfigError, DataError
