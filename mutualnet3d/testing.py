@@ -105,7 +105,7 @@ def run_test(
     result = evaluate_list(model, entries, configurations, cfg, output / SCORES_FILE, processes)
     if result is None:
         return None
-    missing = tuple(dict.fromkeys(result.missing)) if cfg.DETECTION.ENABLE else result.missing  # movies by name, once
+    missing = _missing(result)
     for path, reason in missing:
         _logger.warning("missing from the result: %s: %s", path, reason)
     found = measures(result, cfg)
@@ -144,7 +144,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "space": model.space.to_dict(),
         "data": str(cfg.DATA.PATH_TO_DATA_DIR),
         **_counts(result),
-        "missing": len(set(result.missing)) if cfg.DETECTION.ENABLE else len(result.missing),
+        "missing": len(_missing(result)),
         "views": dict(zip(("temporal", "spatial"), _views(cfg), strict=True)),
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
         "crop": cfg.DATA.TEST_CROP_SIZE,
@@ -174,3 +174,13 @@ def _counts(result: GridResult) -> dict[str, int]:
         return {"videos": items}
     videos = {path.rpartition(",")[0] for path in result.paths}
     return {"videos": len(videos), "key_frames": items, "boxes": len(result.boxes)}
+
+
+def _missing(result: GridResult) -> list[tuple[str, str]]:
+    """(path, reason) of what could not be read; a movie is there once, however many of its key frames are lost."""
+    if result.boxes is None:
+        return list(result.missing)
+    reasons: dict[str, list[str]] = {}
+    for path, reason in result.missing:
+        reasons.setdefault(path, []).append(reason)
+    return [(path, f"{len(lost)} key frames; the first: {lost[0]}") for path, lost in reasons.items()]

@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))  # movies.py, video_files.py
 
-from task_runs import ava_cfg, charades_cfg, write_ava, write_charades  # noqa: E402
+from task_runs import ava_cfg, charades_cfg, write_ava, write_charades
 
-from mutualnet3d.pipeline import run  # noqa: E402
+from mutualnet3d.pipeline import run
 
 
 @pytest.fixture(scope="session")

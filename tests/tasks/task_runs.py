@@ -15,7 +15,18 @@ UNSEEN = ("one", 4)  # a key frame with truth of which the detector found nobody
 SEVERAL = ["MODEL.NUM_CLASSES", len(CLASSES), "MODEL.LOSS_FUNC", "bce_logit", "MODEL.HEAD_ACT", "sigmoid"]
 SLOWFAST = [
     *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", CROP, "DATA.TEST_CROP_SIZE", CROP, "DATA.NUM_FRAMES", 8),
-    *("SLOWFAST.ALPHA", 2, "MUTUALNET.SPATIAL", [20, CROP], "MUTUALNET.TEMPORAL", [2, 4], "TRAIN.BATCH_SIZE", 2),
+    *(
+        "SLOWFAST.ALPHA",
+        2,
+        "SLOWFAST.BETA_INV",
+        4,
+        "MUTUALNET.SPATIAL",
+        [20, CROP],
+        "MUTUALNET.TEMPORAL",
+        [2, 4],
+        "TRAIN.BATCH_SIZE",
+        2,
+    ),
 ]
 
 
@@ -111,5 +122,3 @@ def normalised(clip: torch.Tensor, cfg) -> torch.Tensor:
     """uint8 (3, T, H, W) to float (1, 3, T, H, W)."""
     mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (cfg.DATA.MEAN, cfg.DATA.STD))
     return ((clip.float() / 255 - mean) / std)[None]
-
-

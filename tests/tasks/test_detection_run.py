@@ -65,6 +65,7 @@ def test_unreadable_movies_are_named_once_and_their_people_missed(detection_run)
     results = json.loads((detection_run.output / "test_results.json").read_text())
     (missing,) = results["missing"]
     assert missing["path"].endswith("gone")
+    assert missing["reason"].startswith(f"{SECONDS} key frames; the first: ")
     assert (results["views"], results["videos"], results["key_frames"]) == ([1, 1], 2, 2 * SECONDS - 2)
     folder = detection_run.cfg.AVA.ANNOTATION_DIR
     truth, labels = read_ground_truth(f"{folder}/val_truth.csv"), read_label_map(f"{folder}/labels.pbtxt")
@@ -82,7 +83,7 @@ def test_detections_in_the_official_format(detection_run, capsys):
     path = detection_run.output / f"detections_{full}.csv"
     arguments = ["-g", f"{folder}/val_truth.csv", "-l", f"{folder}/labels.pbtxt", "-e", f"{folder}/excluded.csv"]
     assert ava_map_command([*arguments, "-d", str(path)]) == 0
-    assert json.loads(capsys.readouterr().out)["mAP@0.5IOU"] * 100 == detection_run.table[full].accuracy
+    assert json.loads(capsys.readouterr().out)["mAP@0.5IOU"] == detection_run.table[full].accuracy / 100
     lines = [line.split(",") for line in path.read_text().splitlines()]
     assert {line[1] for line in lines if line[0] == "one"} == {f"{s:04d}" for s in range(SECONDS) if s != UNSEEN[1]}
     assert {line[6] for line in lines} == {"1", "2", "3"}
@@ -144,7 +145,11 @@ REFUSED = [
     (["QUERY_TABLE.SEARCH_VIDEOS", 5], ConfigError, "video by video, which mAP does not allow"),
     (["MODEL.LOSS_FUNC", "cross_entropy"], ConfigError, "set bce or bce_logit, and sigmoid"),
     (["MODEL.HEAD_ACT", "softmax"], ConfigError, "set bce or bce_logit, and sigmoid"),
-    (["DETECTION.ENABLE", False, "MODEL.LOSS_FUNC", "cross_entropy", "MODEL.HEAD_ACT", "softmax"], ConfigError, "boxes"),
+    (
+        ["DETECTION.ENABLE", False, "MODEL.LOSS_FUNC", "cross_entropy", "MODEL.HEAD_ACT", "softmax"],
+        ConfigError,
+        "boxes",
+    ),
     (["DATA.MULTI_LABEL", True], ConfigError, r"DATA\.MULTI_LABEL True"),
 ]
 
