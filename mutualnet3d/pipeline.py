@@ -14,6 +14,7 @@ from mutualnet3d.data import Entries, build_entries
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
+from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.files import write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
@@ -49,6 +50,10 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     to_calibrate = calibration_configurations(cfg, configurations, model.space)
     lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
     test_entries = processes.broadcast(build_entries(cfg, "test") if cfg.TEST.ENABLE and processes.first else None)
+    if lists:
+        check_truth(lists.val, cfg, "val")
+    if test_entries is not None:
+        check_truth(test_entries, cfg, "test")
     if cfg.TRAIN.ENABLE:
         _load_initial_weights(model, cfg)
         train(model, cfg, lists)

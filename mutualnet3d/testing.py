@@ -16,7 +16,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
 from mutualnet3d.data import Entries
 from mutualnet3d.distributed import ALONE, Processes
-from mutualnet3d.errors import ConfigError
+from mutualnet3d.evaluation.detections_file import official_detections, write_detections
 from mutualnet3d.evaluation.measures import Measure, measures
 from mutualnet3d.evaluation.result import GridResult
 from mutualnet3d.evaluation.resumable import evaluate_list
@@ -25,6 +25,7 @@ from mutualnet3d.files import sha256, write_text
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import plot_accuracy_gmacs, write_report
+from mutualnet3d.visualization.points import metric_label
 
 RESULTS_FILE, SCORES_FILE, SEARCH_FILE = "test_results.json", "test_scores.npz", "search_scores.npz"
 CURVE_FILE = "accuracy_gmacs.png"
@@ -55,11 +56,6 @@ def search(
     table = cfg.QUERY_TABLE
     if not (cfg.MUTUALNET.ENABLE and table.ENABLE and 0 < table.SEARCH_VIDEOS < len(entries)):
         return configurations, None
-    if cfg.DATA.MULTI_LABEL or cfg.DETECTION.ENABLE:
-        raise ConfigError(
-            f"QUERY_TABLE.SEARCH_VIDEOS is {cfg.QUERY_TABLE.SEARCH_VIDEOS}: the search compares configurations video "
-            "by video, which mAP does not allow; set it to 0 and list few QUERY_TABLE.CONFIGURATIONS"
-        )
     drawn = draw_videos(entries, cfg.QUERY_TABLE.SEARCH_VIDEOS, cfg.RNG_SEED)
     _logger.info("searching %d configurations on %d of %d videos", len(configurations), len(drawn), len(entries))
     path = Path(cfg.OUTPUT_DIR) / SEARCH_FILE
@@ -102,24 +98,27 @@ def run_test(
     processes: Processes = ALONE,
 ) -> Tested | None:
     """Evaluate the test list; rank 0 writes the accuracies, the unreadable videos by name, and every video's scores."""
-    views, crops = cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS
-    _logger.info(
-        "testing %d videos x %d x %d views at %d configurations", len(entries), views, crops, len(configurations)
-    )
+    views, crops = _views(cfg)
+    items = "key frames" if cfg.DETECTION.ENABLE else f"videos x {views} x {crops} views"
+    _logger.info("testing %d %s at %d configurations", len(entries), items, len(configurations))
     output = Path(cfg.OUTPUT_DIR)
     result = evaluate_list(model, entries, configurations, cfg, output / SCORES_FILE, processes)
     if result is None:
         return None
-    for path, reason in result.missing:
+    missing = _missing(result)
+    for path, reason in missing:
         _logger.warning("missing from the result: %s: %s", path, reason)
     found = measures(result, cfg)
     if model.space.full in found:
         _logger.info("full configuration %s: %s", model.space.full, found[model.space.full].text)
+        if cfg.DETECTION.ENABLE:
+            rows = official_detections(result, model.space.full, cfg)
+            write_detections(output / f"detections_{model.space.full}.csv", rows)
     values = {
         "metric": next(iter(found.values())).metric,
         "views": [views, crops],
-        "videos": len(set(result.indices.tolist())),
-        "missing": [{"path": path, "reason": reason} for path, reason in result.missing],
+        **_counts(result),
+        "missing": [{"path": path, "reason": reason} for path, reason in missing],
         "accuracies": {str(c): measure.values for c, measure in found.items()},
         "per_class": {str(c): measure.per_class for c, measure in found.items() if measure.per_class},
     }
@@ -144,9 +143,9 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "architecture": cfg.MODEL.ARCH,
         "space": model.space.to_dict(),
         "data": str(cfg.DATA.PATH_TO_DATA_DIR),
-        "videos": len(set(result.indices.tolist())),
-        "missing": len(result.missing),
-        "views": {"temporal": cfg.TEST.NUM_ENSEMBLE_VIEWS, "spatial": cfg.TEST.NUM_SPATIAL_CROPS},
+        **_counts(result),
+        "missing": len(_missing(result)),
+        "views": dict(zip(("temporal", "spatial"), _views(cfg), strict=True)),
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
         "crop": cfg.DATA.TEST_CROP_SIZE,
         "frames": cfg.DATA.NUM_FRAMES,
@@ -159,5 +158,29 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
     table = QueryTable(entries, metric, provenance)
     table.save(output / cfg.QUERY_TABLE.FILE)
     title = f"{cfg.MODEL.ARCH}: one network, {len(entries)} configurations"
-    plot_accuracy_gmacs(table.entries, output / CURVE_FILE, title=title)
+    plot_accuracy_gmacs(table.entries, output / CURVE_FILE, title=title, metric=metric_label(metric))
     return table
+
+
+def _views(cfg) -> tuple[int, int]:
+    """Temporal and spatial views of a test item; a key frame has one."""
+    return (1, 1) if cfg.DETECTION.ENABLE else (cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
+
+
+def _counts(result: GridResult) -> dict[str, int]:
+    """What was scored: videos, for detection also key frames and boxes."""
+    items = len(set(result.indices.tolist()))
+    if result.boxes is None:
+        return {"videos": items}
+    videos = {path.rpartition(",")[0] for path in result.paths}
+    return {"videos": len(videos), "key_frames": items, "boxes": len(result.boxes)}
+
+
+def _missing(result: GridResult) -> list[tuple[str, str]]:
+    """(path, reason) of what could not be read; a movie is there once, however many of its key frames are lost."""
+    if result.boxes is None:
+        return list(result.missing)
+    reasons: dict[str, list[str]] = {}
+    for path, reason in result.missing:
+        reasons.setdefault(path, []).append(reason)
+    return [(path, f"{len(lost)} key frames; the first: {lost[0]}") for path, lost in reasons.items()]

@@ -19,6 +19,7 @@ from mutualnet3d.data import build_entries
 from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError, NotCalibratedError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
+from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.pipeline import MODEL_FILE
@@ -99,6 +100,7 @@ def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     _require_statistics(model, configurations, path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
+    check_truth(entries, cfg, "test")
     candidates, searched = search(model, cfg, configurations, entries, group)
     return evaluate_and_tabulate(model, cfg, candidates, entries, path, searched, group)
 

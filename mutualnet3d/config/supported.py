@@ -57,7 +57,7 @@ def check_supported(cfg: CfgNode) -> None:
     Loading a config never does this: PySlowFast's files load as they are. A run does, before it starts.
 
     Raises:
-        ConfigError: a key of ``REFUSED`` is not at its default, or dataset, loss and network do not fit together.
+        ConfigError: a key of ``REFUSED`` is not at its default, or loss, activation or search do not fit the task.
     """
     changed = [key for key, value in leaves(cfg) if value != _default(key)]
     refused = [key for key in changed if key in REFUSED]
@@ -80,6 +80,11 @@ def check_supported(cfg: CfgNode) -> None:
             f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC} and MODEL.HEAD_ACT {cfg.MODEL.HEAD_ACT} with DETECTION.ENABLE "
             f"{cfg.DETECTION.ENABLE} and DATA.MULTI_LABEL {cfg.DATA.MULTI_LABEL}: set {' or '.join(losses)}, and "
             f"{activations[0]}"
+        )
+    if several and cfg.QUERY_TABLE.SEARCH_VIDEOS and cfg.QUERY_TABLE.ENABLE and cfg.MUTUALNET.ENABLE:
+        raise ConfigError(
+            f"QUERY_TABLE.SEARCH_VIDEOS is {cfg.QUERY_TABLE.SEARCH_VIDEOS}: the search compares configurations video "
+            "by video, which mAP does not allow; set it to 0 and list few QUERY_TABLE.CONFIGURATIONS"
         )
 
 

@@ -124,7 +124,7 @@ class KeyFrames(Dataset):
         return KeyFrameItem(
             clip=torch.from_numpy(frames).permute(3, 0, 1, 2),
             boxes=torch.from_numpy(to_pixels(entry.boxes, *frames.shape[1:3]).astype(np.float32)),
-            normalised_boxes=torch.from_numpy(entry.boxes.astype(np.float32)),
+            normalised_boxes=torch.from_numpy(entry.boxes),
             video=entry.video,
             second=entry.second,
             path=entry.path,
@@ -134,7 +134,7 @@ class KeyFrames(Dataset):
     def _unreadable(self, index: int, error: VideoError) -> KeyFrameItem:
         entry, none = self.entries[index], torch.empty(0, 4)
         reason = reason_within(error, entry.path)
-        return KeyFrameItem(None, none, none, entry.video, entry.second, entry.path, index, reason)
+        return KeyFrameItem(None, none, none.double(), entry.video, entry.second, entry.path, index, reason)
 
 
 def _clip_indices(entry: KeyFrameEntry, video: VideoReader, start_second: int, spec: ClipSpec) -> np.ndarray:

@@ -56,6 +56,11 @@ class AvaBoxes:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def at(self, rows: np.ndarray) -> AvaBoxes:
+        """The rows at these positions; the key frames stay."""
+        columns = (self.frame, self.boxes, self.actions, self.scores, self.persons)
+        return AvaBoxes(self.frames, *(column[rows] for column in columns))
+
 
 def read_ground_truth(path: str | os.PathLike) -> AvaBoxes:
     """Read video,second,x1,y1,x2,y2,action (AVA v2.1) with, in v2.2, a person id after it.

@@ -67,7 +67,7 @@ class KeyFrameItem:
         clip: uint8 (3, T, H, W), RGB, stored channels last, the shorter side DATA.TEST_CROP_SIZE; None where the video
             cannot be read.
         boxes: float32 (R, 4), pixels of the clip; empty where there is no clip. R >= 1 otherwise.
-        normalised_boxes: float32 (R, 4), the same in fractions of the frame, as the list has them.
+        normalised_boxes: float64 (R, 4), the same in fractions of the frame, as the list has them.
         video, second: name of the key frame.
         path: of the video.
         index: position in the table.

@@ -139,6 +139,13 @@ def scored_boxes(frames: Sequence[KeyFrame], boxes: np.ndarray, scores: np.ndarr
     )
 
 
+def counted(detections: AvaBoxes, labels: Collection[int], limit: int = OFFICIAL_LIMIT) -> AvaBoxes:
+    """The rows that :func:`ava_map` ranks with these labels and this limit, in their order."""
+    rows = np.flatnonzero(np.isin(detections.actions, list(labels)))
+    scores = np.where(np.isnan(detections.scores), -np.inf, detections.scores)
+    return detections.at(np.sort(_by_key_frame_and_score(rows, detections.frame, scores, limit)))
+
+
 def _number_frames(rows: AvaBoxes, numbers: dict[KeyFrame, int]) -> np.ndarray:
     """(N,) number of each row's key frame, the same for all files that share ``numbers``, which is filled in."""
     own = np.array([numbers.setdefault(key, len(numbers)) for key in rows.frames], np.int64)

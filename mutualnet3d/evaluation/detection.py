@@ -42,7 +42,7 @@ class KeyFrameScorer(Scorer):
             missing=tuple(seen.missing),
             paths=tuple(f"{item.video},{item.second}" for item in seen.items for _ in range(len(item.boxes))),
             missing_indices=tuple(seen.missing_indices),
-            boxes=torch.cat([torch.zeros(0, 4), *(item.normalised_boxes for item in seen.items)]),
+            boxes=torch.cat([torch.zeros(0, 4, dtype=torch.float64), *(item.normalised_boxes for item in seen.items)]),
         )
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
+
+import numpy as np
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.ava_files import KeyFrame, read_exclusions, read_ground_truth, read_label_map
+from mutualnet3d.data import Entries
+from mutualnet3d.data.ava_files import AvaBoxes, KeyFrame, read_exclusions, read_ground_truth, read_label_map
 from mutualnet3d.data.ava_list import evaluation_files, seconds_apart
+from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.ava_map import ava_map, scored_boxes
 from mutualnet3d.evaluation.charades_map import charades_map, macro_map
+from mutualnet3d.evaluation.detections_file import detections
 from mutualnet3d.evaluation.result import GridResult
 
 
@@ -76,20 +81,47 @@ def _several_labels(result: GridResult) -> dict[Configuration, Measure]:
 
 
 def _detection(result: GridResult, cfg, split: str) -> dict[Configuration, Measure]:
-    files = evaluation_files(cfg)
-    truth, labels = read_ground_truth(files.ground_truth), read_label_map(files.label_map)
-    excluded = read_exclusions(files.exclusions) if files.exclusions else frozenset()
-    excluded |= {frame for frame in truth.frames if frame.second % seconds_apart(cfg, split)}
-    frames, found = key_frames(result), {}
-    for configuration, scores in zip(result.configurations, result.scores.numpy(), strict=True):
-        official = ava_map(truth, scored_boxes(frames, result.boxes.numpy(), scores), labels, excluded)
+    truth, found = _read_truth(cfg, split), {}
+    for configuration in result.configurations:
+        official = ava_map(truth.boxes, detections(result, configuration), truth.labels, truth.excluded)
         found[configuration] = Measure(
             "map", official.map, {"map": official.map}, str(official), dict(official.per_class)
         )
     return found
 
 
-def key_frames(result: GridResult) -> list[KeyFrame]:
-    """The key frame of every row of a detection result."""
-    split: list[Any] = [path.rpartition(",") for path in result.paths]
-    return [KeyFrame(video, int(second)) for video, _, second in split]
+class _Truth(NamedTuple):
+    """What detections are compared with: boxes, names of the actions that count, key frames that do not."""
+
+    boxes: AvaBoxes
+    labels: dict[int, str]
+    excluded: frozenset[KeyFrame]
+
+
+def _read_truth(cfg, split: str) -> _Truth:
+    files = evaluation_files(cfg)
+    boxes, labels = read_ground_truth(files.ground_truth), read_label_map(files.label_map)
+    if max(labels) > cfg.MODEL.NUM_CLASSES:
+        raise ConfigError(
+            f"{files.label_map}: the action {labels[max(labels)]} has the id {max(labels)}, and MODEL.NUM_CLASSES is "
+            f"{cfg.MODEL.NUM_CLASSES}: the network could never find it; set MODEL.NUM_CLASSES to at least {max(labels)}"
+        )
+    excluded = read_exclusions(files.exclusions) if files.exclusions else frozenset()
+    return _Truth(
+        boxes, labels, excluded | {frame for frame in boxes.frames if frame.second % seconds_apart(cfg, split)}
+    )
+
+
+def check_truth(entries: Entries, cfg, split: str) -> None:
+    """Raise now what :func:`measures` of ``entries``, the list of ``split``, would raise for want of truth: before an
+    hour of training, not after it.
+
+    Raises:
+        DataError: a file of the ground truth is missing or malformed, or there is no truth to compare with.
+        ConfigError: the label map has an action above MODEL.NUM_CLASSES.
+    """
+    if cfg.DETECTION.ENABLE:
+        truth = _read_truth(cfg, split)
+        ava_map(truth.boxes, scored_boxes([], np.empty((0, 4)), np.empty((0, 1))), truth.labels, truth.excluded)
+    elif cfg.DATA.MULTI_LABEL and not any(entry.label.any() for entry in entries):
+        raise DataError(f"none of the {len(entries)} videos of the {split} list has a label, so mAP is undefined")

@@ -28,7 +28,7 @@ class GridResult:
         missing: (path, reason) of the videos that could not be read; they have no scores.
         paths: of the videos that have scores, one a row; of key frames ``video,second``.
         missing_indices: positions in the list of the missing ones.
-        boxes: float32 (rows, 4), x1, y1, x2, y2 in fractions of the frame; None where there are none.
+        boxes: float64 (rows, 4), x1, y1, x2, y2 in fractions of the frame; None where there are none.
     """
 
     configurations: tuple[Configuration, ...]

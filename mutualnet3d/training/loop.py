@@ -117,8 +117,8 @@ class _Run:
         self.model.train()
         if self.cfg.MODEL.FROZEN_BN:
             freeze_batch_norm(self.model)
-        else:
-            discard_statistics(self.model)
+        if not (self.cfg.MODEL.FROZEN_BN and self.cfg.MUTUALNET.ENABLE):
+            discard_statistics(self.model)  # of the weights that training changes
         self.sampler.set_epoch(epoch, start)
         self.progress.skip_time()
         for iteration, batch in enumerate(self.loader, start=start):
@@ -181,7 +181,8 @@ class _Run:
         cfg, last = self.cfg, epoch + 1 == self.cfg.SOLVER.MAX_EPOCH
         save = last or (epoch + 1) % cfg.TRAIN.CHECKPOINT_PERIOD == 0
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
-        if (save or evaluate) and cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE:
+        precise = cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE and not cfg.MODEL.FROZEN_BN
+        if (save or evaluate) and precise:
             batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
             clips = training_batches(cfg, self.lists.train, batches, epoch)
             source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}

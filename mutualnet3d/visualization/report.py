@@ -35,6 +35,7 @@ from mutualnet3d.visualization.report_text import (
     KeyConfiguration,
     facts,
     key_configurations,
+    precision_rows,
     summarise,
     table_rows,
     tiles,
@@ -114,6 +115,8 @@ def _content(run: RunFolder, compare: Sequence[str | os.PathLike]) -> dict:
         "training": run.log
         and Picture(_svg(draw_training(run.log)), "losses, accuracy and learning rate over the epochs"),
         "classes": run.scores and _classes(run, keys),
+        "precisions": precision_rows(run, keys),
+        "detection": run.cfg is not None and run.cfg.DETECTION.ENABLE,
         "videos": run.scores and _videos(run, keys),
         "score_text": _score_text(run),
     }
@@ -132,6 +135,7 @@ def _sections(content: dict) -> list[tuple[str, str]]:
         "table": "Query table",
         "training": "Training",
         "classes": "Classes",
+        "precisions": "Classes",
         "videos": "Test videos",
     }
     found = [(key, name) for key, name in named.items() if content[key]]

@@ -99,6 +99,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         "data": known.get("data") or (cfg and cfg.DATA.PATH_TO_DATA_DIR),
         "date": str(known.get("date") or "").replace("T", " ").replace("+00:00", " UTC"),
         "test videos": known.get("videos") if known else run.scores and len(run.scores.labels),
+        **({"key frames": f"{known['key_frames']}, with {known['boxes']} boxes"} if "key_frames" in known else {}),
         "test clips": views_text(run),
         "training": run.log and f"{run.log.epoch[-1]:.4g} epochs of {run.log.per_epoch} iterations",
         "versions": ", ".join(f"{name} {known[name]}" for name in ("mutualnet3d", "torch") if name in known),
@@ -107,12 +108,29 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
     return [(name, str(value) if value else "not recorded") for name, value in found.items()]
 
 
+def precision_rows(run: RunFolder, keys: Sequence[KeyConfiguration]) -> dict | None:
+    """Average precision of each class at the key configurations, in the order of the file; None where there is none."""
+    columns = [(key.role, key.configuration) for key in keys if key.configuration in run.precisions]
+    columns = columns or [("largest tested", c) for c in sorted(run.precisions, key=axes_of)[-1:]]
+    if not columns:
+        return None
+    classes = list(run.precisions[columns[0][1]])
+    names = run.class_names if run.class_names and len(run.class_names) == len(classes) else classes
+    rows = [
+        (number, names[number] if label == str(number) else label, [run.precisions[c].get(label) for _, c in columns])
+        for number, label in enumerate(classes)
+    ]
+    return {"columns": columns, "rows": rows}
+
+
 def views_text(run: RunFolder) -> str:
-    """``10 x 3 views of 256 x 256 pixels``; "" where it is not recorded."""
+    """``10 x 3 views of 8 frames, 256 x 256 pixels``, of detection what its frames are; "" where it is not recorded."""
     known = run.table.provenance if run.table is not None else {}
     views, crop, frames = known.get("views"), known.get("crop"), known.get("frames")
     if not isinstance(views, dict):
         return ""
+    if "key_frames" in known:
+        return f"{frames} frames around a key frame, shorter side {crop} pixels, not cropped"
     return f"{views.get('temporal')} x {views.get('spatial')} views of {frames} frames, {crop} x {crop} pixels"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +62,7 @@ class RunFolder:
         missing: (path, reason) of the test videos that could not be read; None where that is not known.
         unreadable: (path, reason) of the training videos that could not be read.
         class_names: name of each class, where the data has a file of them.
+        precisions: where accuracy is mAP: per cent by class, of each configuration; None for a class without truth.
         notes: what is absent, damaged or contradictory, a sentence each.
     """
 
@@ -74,6 +75,7 @@ class RunFolder:
     missing: tuple[tuple[str, str], ...] | None = None
     unreadable: tuple[tuple[str, str], ...] = ()
     class_names: tuple[str, ...] | None = None
+    precisions: Mapping[Configuration, Mapping[str, float | None]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -81,6 +83,7 @@ class RunFolder:
 class _Results:
     missing: tuple[tuple[str, str], ...]
     views: int
+    precisions: dict[Configuration, dict[str, float | None]]
 
 
 def read_run(folder: str | os.PathLike) -> RunFolder:
@@ -120,7 +123,10 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
     if table is scores is log is None:
         raise DataError(f"{folder}: is not the OUTPUT_DIR of a run: {' '.join(notes)}")
     notes += _check_model(folder, table)
-    names, note = read_class_names(cfg, scores and scores.classes)
+    precisions = {} if results is None else results.precisions
+    named = {name for of in precisions.values() for name in of}
+    numbered = named == {str(number) for number in range(len(named))}  # by label, so a file may name them
+    names, note = read_class_names(cfg, scores.classes if scores else len(named) or None)
     return RunFolder(
         folder=folder,
         cfg=cfg,
@@ -131,7 +137,8 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
         missing=None if results is None else results.missing,
         unreadable=_read_unreadable(folder / UNREADABLE_FILE),
         class_names=names,
-        notes=(*notes, *([note] if note and scores else [])),
+        precisions=precisions,
+        notes=(*notes, *([note] if note and (scores or (named and numbered)) else [])),
     )
 
 
@@ -149,18 +156,23 @@ def read_table(folder: str | os.PathLike) -> QueryTable:
 def _read_results(path: Path) -> _Results:
     values = json.loads(path.read_text(encoding="utf-8"))
     missing = tuple((str(item["path"]), str(item["reason"])) for item in values["missing"])
-    return _Results(missing, int(np.prod(values["views"])))
+    precisions = {
+        Configuration.parse(text): {str(name): None if ap is None else float(ap) for name, ap in of.items()}
+        for text, of in values.get("per_class", {}).items()
+    }
+    return _Results(missing, int(np.prod(values["views"])), precisions)
 
 
-def _read_scores(path: Path, views: int) -> TestScores:
+def _read_scores(path: Path, views: int) -> TestScores | None:
+    """None where a row has not one label: several, or a box. There is no right class then, only a ranking."""
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             names, scores, labels, paths = (file[name] for name in ("configurations", "scores", "labels", "paths"))
     except Exception as error:  # a damaged archive fails in many ways: EOFError, BadZipFile, zlib.error, KeyError, ...
         raise DataError(f"damaged, or not of a run: {error}") from error
     configurations = tuple(Configuration.parse(text) for text in names.tolist())
-    if labels.ndim != 1:
-        raise DataError("videos with several labels each have no single prediction")
+    if labels.ndim == 2 and len(labels) == len(paths):
+        return None
     if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
         raise DataError(f"scores {scores.shape} do not fit {len(configurations)} configurations, {len(labels)} labels")
     if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:

@@ -35,7 +35,7 @@ def draw_training(log: TrainingLog) -> Figure:
         accuracy.plot(epoch, _thin(log.top1), color=COLOUR["full"], alpha=0.45, label="training clips", **style)
     if len(log.evaluations):
         done, top1 = log.evaluations.T
-        accuracy.plot(done, top1, "o", ms=5, color=COLOURS[4], mec="white", mew=0.6, label="validation videos")
+        accuracy.plot(done, top1, "o", ms=5, color=COLOURS[4], mec="white", mew=0.6, label="validation")
     accuracy.set_title(metric_label(log.metric).replace(" (%)", " of full (%)"), fontsize=9, loc="left")
     rate.plot(epoch, _thin(log.lr), color=COLOURS[5], **style)
     rate.set_title("learning rate", fontsize=9, loc="left")

@@ -148,7 +148,7 @@ def test_what_is_damaged_is_said(folder, name, content):
     assert f"{name} cannot be read" in note
 
 
-@pytest.mark.parametrize("fault", ["a class too many", "not finite", "several labels", "other configurations"])
+@pytest.mark.parametrize("fault", ["a class too many", "not finite", "other configurations"])
 def test_scores_that_contradict_themselves_are_said(folder, fault):
     labels = np.array([0, 1, 2, 0])
     scores = make_scores(labels)
@@ -156,14 +156,22 @@ def test_scores_that_contradict_themselves_are_said(folder, fault):
         labels = labels + 1
     elif fault == "not finite":
         scores[0, 0] = np.nan
-    elif fault == "several labels":
-        labels = np.eye(3)[labels]
     else:
         scores = scores[:3]
     write_scores(folder, scores, labels, list("abcd"))
     run = read_run(folder)
     assert run.scores is None
     assert any("test_scores.npz cannot be read (DataError" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("columns", [3, 0])
+def test_scores_without_one_label_each_are_no_fault(folder, columns):
+    """Several labels a video, or boxes: there is no class that would be right, and nothing to complain of."""
+    labels = np.array([0, 1, 2, 0])
+    write_scores(folder, make_scores(labels), np.eye(3)[labels][:, :columns], list("abcd"))
+    run = read_run(folder)
+    assert run.scores is None
+    assert run.notes == ()
 
 
 def test_another_model_is_noticed(folder):
