@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutualnet3d.query_entry import Entry
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.query_table_text import latencies, latency_columns, milliseconds
+from mutualnet3d.query_table.entry import Entry
+from mutualnet3d.query_table.text import latencies, latency_columns, milliseconds
 
 
 def print_table(

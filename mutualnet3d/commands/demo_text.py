@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from mutualnet3d.predictor.subnetworks import SwitchingCost
 from mutualnet3d.streaming.governor import OperatingPoint
 from mutualnet3d.streaming.records import Phase, StreamReport
-from mutualnet3d.subnetworks import SwitchingCost
 
 
 def print_points(points: Sequence[OperatingPoint], switching: SwitchingCost, console: Console | None = None) -> None:

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.files import write_text
-from mutualnet3d.query_entry import Entry
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.query_table_file import entry_values, to_json
-from mutualnet3d.query_table_text import to_csv, to_markdown
+from mutualnet3d.query_table.entry import Entry
+from mutualnet3d.query_table.file import entry_values, to_json
+from mutualnet3d.query_table.text import to_csv, to_markdown
 from mutualnet3d.summary import print_entry, print_table
 
 TABLE_FILE = "query_table.json"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from mutualnet3d.prediction import Prediction
+from mutualnet3d.predictor.prediction import Prediction
 from mutualnet3d.streaming.governor import Switch
 
 

@@ -7,8 +7,8 @@ import statistics
 import numpy as np
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.prediction import StageTimes
 from mutualnet3d.predictor import AdaptivePredictor
+from mutualnet3d.predictor.prediction import StageTimes
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.streaming.governor import OperatingPoint
 

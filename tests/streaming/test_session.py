@@ -7,7 +7,7 @@ import torch
 import mutualnet3d as mn
 from mutualnet3d.data.sampling import ClipSpec
 from mutualnet3d.data.views import Preprocessing
-from mutualnet3d.prediction import Prediction, StageTimes
+from mutualnet3d.predictor.prediction import Prediction, StageTimes
 from mutualnet3d.query_table import Entry
 from mutualnet3d.streaming.busy import BusyProcesses
 from mutualnet3d.streaming.clips import ClipBuffer

@@ -9,7 +9,7 @@ from rich.console import Console
 
 import mutualnet3d as mn
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.query_table_text import milliseconds, to_csv, to_markdown
+from mutualnet3d.query_table.text import milliseconds, to_csv, to_markdown
 from mutualnet3d.summary import print_entry, print_table
 
 CPU, GPU, ODD = "AMD EPYC, openvino float32, 2 threads, batch 1", "Größe | 3 [bold]", 'the "best"\\'

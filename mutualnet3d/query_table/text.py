@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mutualnet3d.query_entry import Entry
+from mutualnet3d.query_table.entry import Entry
 
 if TYPE_CHECKING:
-    from mutualnet3d.query_table import QueryTable
+    from mutualnet3d.query_table.table import QueryTable
 
 
 def to_csv(table: QueryTable, entries: Sequence[Entry] | None = None, cost: str = "gmacs") -> str:

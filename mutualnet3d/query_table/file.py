@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigurationError, QueryTableError
-from mutualnet3d.query_entry import Entry
+from mutualnet3d.query_table.entry import Entry
 
 if TYPE_CHECKING:
-    from mutualnet3d.query_table import QueryTable
+    from mutualnet3d.query_table.table import QueryTable
 
 FORMAT, VERSION = "mutualnet3d query table", 1
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mutualnet3d as mn
-from mutualnet3d.subnetworks import SubNetworks
+from mutualnet3d.predictor.subnetworks import SubNetworks
 
 A, B, C = (mn.Configuration(width, 32, 4) for width in (0.63, 0.8, 1.0))
 WAIT = 20  # seconds until a test that hangs fails

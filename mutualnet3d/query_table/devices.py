@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import QueryTableError
-from mutualnet3d.query_entry import Entry, check_label
+from mutualnet3d.query_table.entry import Entry, check_label
 
 if TYPE_CHECKING:
     from mutualnet3d.latency import Latency, Setting
-    from mutualnet3d.query_table import QueryTable
+    from mutualnet3d.query_table.table import QueryTable
 
 SETTINGS = "latency"  # of the provenance: by label, how its latencies were measured
 

@@ -15,10 +15,17 @@ from mutualnet3d.data.decode import open_video
 from mutualnet3d.data.views import VideoViews
 from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError
-from mutualnet3d.prediction import Frames, Prediction, StageTimes, checked_frames, checked_top_k, checked_views
-from mutualnet3d.predictor_scoring import Scoring
+from mutualnet3d.predictor.prediction import (
+    Frames,
+    Prediction,
+    StageTimes,
+    checked_frames,
+    checked_top_k,
+    checked_views,
+)
+from mutualnet3d.predictor.scoring import Scoring
+from mutualnet3d.predictor.subnetworks import SubNetworks, SwitchingCost
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.subnetworks import SubNetworks, SwitchingCost
 
 _VIEWS_PER_PASS = 8  # of a video that has many: bounds the memory
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from mutualnet3d import query_table_devices, query_table_file, query_table_text
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, QueryTableError
 from mutualnet3d.files import sha256, write_text
-from mutualnet3d.query_entry import Entry, pareto_front
+from mutualnet3d.query_table import devices, file, text
+from mutualnet3d.query_table.entry import Entry, pareto_front
 
 if TYPE_CHECKING:
     from mutualnet3d.latency import Latency, Setting
@@ -162,7 +162,7 @@ class QueryTable:
         Raises:
             QueryTableError: nothing was measured, a configuration is not in the table, or the batches differ.
         """
-        return query_table_devices.with_latencies(self, latencies, setting)
+        return devices.with_latencies(self, latencies, setting)
 
     @classmethod
     def merge(cls, tables: Iterable[QueryTable]) -> QueryTable:
@@ -174,7 +174,7 @@ class QueryTable:
             QueryTableError: no tables, or they are not of one checkpoint, space and metric, or an accuracy, a cost or
                 a device's latency differs; the message names the difference.
         """
-        return query_table_devices.merge(tables)
+        return devices.merge(tables)
 
     def check_model(self, model: str | os.PathLike) -> None:
         """QueryTableError unless the table belongs to ``model``: a model file, or its SHA-256 in hexadecimal."""
@@ -202,7 +202,7 @@ class QueryTable:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the table as JSON, atomically."""
-        write_text(path, query_table_file.to_json(self))
+        write_text(path, file.to_json(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> QueryTable:
@@ -211,7 +211,7 @@ class QueryTable:
         Raises:
             QueryTableError: the file is missing, is not JSON, or is not a query table; the message says where.
         """
-        fields = query_table_file.read_fields(path)
+        fields = file.read_fields(path)
         try:
             return cls(**fields)
         except QueryTableError as error:
@@ -219,11 +219,11 @@ class QueryTable:
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the table as CSV (UTF-8, exact values, a column per device), atomically."""
-        write_text(path, query_table_text.to_csv(self))
+        write_text(path, text.to_csv(self))
 
     def to_markdown(self) -> str:
         """The table in Markdown, rounded; entries on the Pareto front are marked with ``*``."""
-        return query_table_text.to_markdown(self)
+        return text.to_markdown(self)
 
     def _describe_devices(self) -> str:
         return f"its devices: {'; '.join(self.devices) or 'none'}"

@@ -1,0 +1,6 @@
+"""The query table: a budget in, the best configuration out. Needs no torch."""
+
+from mutualnet3d.query_table.entry import Entry, pareto_front
+from mutualnet3d.query_table.table import QueryTable
+
+__all__ = ["Entry", "QueryTable", "pareto_front"]
