@@ -1,7 +1,6 @@
 """The whole way on tiny videos: train, calibrate, test, tabulate, by tools/run_net.py."""
 
 import json
-import logging
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tiny import OVERRIDES, RECIPE, ROOT, cut_views, tiny_cfg
+from tiny import OVERRIDES, RECIPE, ROOT, cut_views, release_logger, tiny_cfg
 
 import mutualnet3d as mn
 from mutualnet3d.commands.run import main
@@ -30,15 +29,6 @@ def logger_afterwards():
     """The command line takes the package's logger over; give it back."""
     yield
     release_logger()
-
-
-def release_logger():
-    logger = logging.getLogger("mutualnet3d")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
 
 
 def words(data, output, *overrides):

@@ -1,5 +1,6 @@
 """A tiny data set, a tiny network, and the plainest possible way to cut the views of a test video."""
 
+import logging
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -108,3 +109,12 @@ def write_export(run: Path, output: Path, **plan) -> Path:
     wanted = ExportPlan(tuple(entry.configuration for entry in table.entries), **plan)
     export(trained, table, output, wanted, parity_clips([], trained.cfg, Preprocessing.from_cfg(trained.cfg)))
     return output
+
+
+def release_logger():
+    logger = logging.getLogger("mutualnet3d")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
