@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from task_runs import CLASSES, SECONDS, UNSEEN, ava_cfg, normalised
+from task_runs import CLASSES, SECONDS, TABLE, UNSEEN, ava_cfg, normalised
 
 import mutualnet3d as mn
 from mutualnet3d.commands.ava_map import main as ava_map_command
@@ -45,7 +45,7 @@ def test_values_are_those_of_a_loop_over_key_frames(detection_run, tmp_path):
     results = json.loads((detection_run.output / "test_results.json").read_text())
     stored = np.load(detection_run.output / "test_scores.npz")
     assert detection_run.table.metric == results["metric"] == "map"
-    assert {e.configuration for e in detection_run.table.entries} == set(model.space.grid((0.63, 1.0)))
+    assert {e.configuration for e in detection_run.table.entries} == set(map(mn.Configuration.parse, TABLE))
     values = set()
     for entry in detection_run.table.entries:
         expected, scores = brute_force(model, cfg, entry.configuration, tmp_path / "rows.csv")
