@@ -84,6 +84,9 @@ def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, cons
 
     console = console or Console()
     output = Path(output_dir)
+    boxes, clip = "", f"clip: (N, 3, {_frames(table)}, H, W) float, normalised"
+    if "boxes" in table.provenance:
+        boxes, clip = ", boxes", f"{clip}; boxes: (R, 5) float: clip in the batch, x1, y1, x2, y2 in its pixels"
     budget = _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
     print_plain(
         console,
@@ -94,7 +97,7 @@ Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE
     table = mn.QueryTable.load("{output / table_file}")
     model = mn.load_model("{output / MODEL_FILE}")
     best = table.best(max_gmacs={budget:g})           # {table.best(max_gmacs=budget).configuration}
-    logits = model(clip, best.configuration)      # clip: (N, 3, {_frames(table)}, H, W) float, normalised
+    logits = model(clip, best.configuration{boxes})      # {clip}
     dense = mn.extract_dense(model, best.configuration)   # an ordinary, smaller network
 """,
     )

@@ -32,11 +32,11 @@ def write_detections(path: str | os.PathLike, rows: AvaBoxes) -> None:
 
     Boxes are fractions of the frame; the second has at least four digits, as the official files write it.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = (rows.frame, rows.boxes, rows.actions, rows.scores)
-    for frame, box, action, score in zip(*(column.tolist() for column in columns), strict=True):
-        video, second = rows.frames[frame]
-        writer.writerow([video, f"{second:04d}", *box, "" if action == NO_ACTION else action, score])
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        for frame, box, action, score in zip(*(column.tolist() for column in columns), strict=True):
+            video, second = rows.frames[frame]
+            writer.writerow([video, f"{second:04d}", *box, "" if action == NO_ACTION else action, score])
+        text.detach()

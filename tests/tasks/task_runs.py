@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from movies import frame_lines, write_list, write_pictures
 from tiny import CROP, OVERRIDES, RECIPE, ROOT
+from video_files import write_video
 
 import mutualnet3d as mn
 
@@ -12,6 +15,7 @@ CLASSES = ("stand", "sit", "walk", "never evaluated")
 FPS, SECONDS = 5, 12
 SIZES = {"one": (48, 64), "two": (64, 48), "gone": (48, 64)}
 UNSEEN = ("one", 4)  # a key frame with truth of which the detector found nobody
+TABLE = ("1.0-32-4", "0.63-32-2", "0.63-20-2")
 SEVERAL = ["MODEL.NUM_CLASSES", len(CLASSES), "MODEL.LOSS_FUNC", "bce_logit", "MODEL.HEAD_ACT", "sigmoid"]
 SLOWFAST = [
     *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", CROP, "DATA.TEST_CROP_SIZE", CROP, "DATA.NUM_FRAMES", 8),
@@ -34,14 +38,14 @@ def run_cfg(arch: str, output: Path, *overrides):
     """The tiny config of ``arch``, two epochs, on the task that ``overrides`` say."""
     recipes = {"slow": RECIPE, "slowfast": ROOT / "configs" / "Demo" / "MN_SLOWFAST_SMALL.yaml"}
     own = SLOWFAST if arch == "slowfast" else []
-    return mn.load_config(recipes[arch], [*OVERRIDES, *own, *SEVERAL, "OUTPUT_DIR", str(output), *overrides])
+    return mn.load_config(
+        recipes[arch],
+        [*OVERRIDES, *own, *SEVERAL, "QUERY_TABLE.CONFIGURATIONS", list(TABLE), "OUTPUT_DIR", str(output), *overrides],
+    )
 
 
 def write_ava(folder: Path) -> Path:
     """Movies of 12 seconds as pictures: a bright patch is the person, and its colour the action. "gone" has none."""
-    import cv2
-    from movies import frame_lines, write_list
-
     lines, truth, found = [], [], []
     for number, (name, size) in enumerate(SIZES.items()):
         rng = np.random.default_rng(number)
@@ -90,9 +94,6 @@ def ava_cfg(arch: str, folder: Path, output: Path, *overrides):
 
 def write_charades(folder: Path) -> Path:
     """Videos of three colours: frame lists with pictures, and the same classes as segments of video files."""
-    from movies import frame_lines, write_list, write_pictures
-    from video_files import write_video
-
     parts, rows = {"train": [], "val": []}, {"train": ["id,actions\n"], "val": ["id,actions\n"]}
     for number in range(10):
         part, name, count = "train" if number < 6 else "val", f"v{number}", 20 + number

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from task_runs import CLASSES, SECONDS, UNSEEN, ava_cfg, normalised
+from task_runs import CLASSES, SECONDS, TABLE, UNSEEN, ava_cfg, normalised
 
 import mutualnet3d as mn
 from mutualnet3d.commands.ava_map import main as ava_map_command
@@ -19,6 +19,7 @@ from mutualnet3d.evaluation.ava_map import ava_map
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.pipeline import run
+from mutualnet3d.summary import print_usage
 
 EVALUATED = {("one", s) for s in range(SECONDS)} | {("two", s) for s in range(SECONDS) if s != 3}
 
@@ -45,7 +46,7 @@ def test_values_are_those_of_a_loop_over_key_frames(detection_run, tmp_path):
     results = json.loads((detection_run.output / "test_results.json").read_text())
     stored = np.load(detection_run.output / "test_scores.npz")
     assert detection_run.table.metric == results["metric"] == "map"
-    assert {e.configuration for e in detection_run.table.entries} == set(model.space.grid((0.63, 1.0)))
+    assert {e.configuration for e in detection_run.table.entries} == set(map(mn.Configuration.parse, TABLE))
     values = set()
     for entry in detection_run.table.entries:
         expected, scores = brute_force(model, cfg, entry.configuration, tmp_path / "rows.csv")
@@ -116,6 +117,11 @@ def test_report(detection_run):
     results = json.loads((detection_run.output / "test_results.json").read_text())
     full = results["per_class"]["1.0-32-4"]
     assert all(f'data-value="{ap}"' in page for ap in full.values())
+
+
+def test_the_printed_example_has_boxes(detection_run, capsys):
+    print_usage(detection_run.table, detection_run.output, "query_table.json")
+    assert "model(clip, best.configuration, boxes)" in capsys.readouterr().out
 
 
 def test_the_same_run_again_trains_and_scores_nothing(detection_run, monkeypatch):
