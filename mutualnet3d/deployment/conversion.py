@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mutualnet3d.deployment.dense import DenseNetwork
-from mutualnet3d.deployment.extras import optional_module
+from mutualnet3d.deployment.extras import openvino_core, optional_module
 from mutualnet3d.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -55,5 +55,4 @@ def to_onnx(program: torch.export.ExportedProgram) -> bytes:
 
 def to_openvino(onnx_model: bytes) -> openvino.Model:
     """OpenVINO's form of a model that :func:`to_onnx` made."""
-    openvino = optional_module("openvino", "openvino")
-    return openvino.Core().read_model(io.BytesIO(onnx_model))
+    return openvino_core().read_model(io.BytesIO(onnx_model))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mutualnet3d.deployment.dense import Description
-from mutualnet3d.deployment.extras import optional_module
+from mutualnet3d.deployment.extras import openvino_core
 from mutualnet3d.deployment.runner import Runner, check_exported
 from mutualnet3d.deployment.target import Target
 from mutualnet3d.errors import DeploymentError
@@ -25,7 +25,7 @@ class OpenVinoRunner(Runner):
 
     def __init__(self, model: openvino.Model | str | os.PathLike, description: Description, target: Target):
         super().__init__(description, target)
-        core = optional_module("openvino", "openvino").Core()
+        core = openvino_core()
         if target.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeploymentError("precision 'bfloat16': OpenVINO says that this CPU does not have it; use 'float32'")
         if isinstance(model, (str, os.PathLike)):

@@ -1,6 +1,7 @@
 """Every backend gives the logits of the switched network, to any number of threads."""
 
 import itertools
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 import mutualnet3d as mn
 from mutualnet3d.deployment import DenseNetwork, Description, Target, build_runner
+from mutualnet3d.deployment.conversion import to_exported_program, to_onnx
 from mutualnet3d.deployment.onednn import OneDNNConv3d, keep_on_onednn
 from mutualnet3d.errors import DeploymentError
 from mutualnet3d.layers import trace_dense
@@ -183,3 +185,23 @@ def test_detection_goes_to_torch_alone(networks):
         build_runner(dense_network(network, network.small), Target("onnxruntime"))
     with pytest.raises(DeploymentError, match="precision 'bfloat16': detection runs in float32"):
         build_runner(dense_network(network, network.small), Target("torch", "bfloat16"))
+
+
+def test_a_signal_after_openvino_runners_have_gone_reaches_its_handler(networks, tmp_path):
+    """Each runner with a core of its own left the thread an alternate signal stack that no longer existed."""
+    network = networks("x3d")
+    model = to_onnx(to_exported_program(dense_network(network, network.small)))
+    (tmp_path / "net.onnx").write_bytes(model)
+    code = f"""
+import gc, os, signal
+from mutualnet3d.deployment import Target
+from mutualnet3d.deployment.openvino_runner import OpenVinoRunner
+runners = [OpenVinoRunner({str(tmp_path / "net.onnx")!r}, None, Target("openvino", threads=1)) for _ in range(2)]
+while runners:
+    runners.pop(0)  # the oldest first, as a cache of networks does
+    gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
