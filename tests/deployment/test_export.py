@@ -14,6 +14,7 @@ from mutualnet3d.commands.export import main
 from mutualnet3d.deployment import parity, trained
 from mutualnet3d.deployment.clips import parity_clips
 from mutualnet3d.deployment.manifest import Manifest
+from mutualnet3d.query_table import Entry
 from tests.deployment.networks import Network, relative, write_run
 
 
@@ -91,7 +92,7 @@ def test_the_table_holds_what_was_exported_and_measured(export_directory, run_di
 def test_by_default_the_pareto_front_in_the_torch_format(tmp_path, networks, capsys):
     folder = write_run(tmp_path, networks("slow"))
     table = mn.QueryTable.load(folder / "query_table.json")
-    worse = [mn.query_entry.Entry(e.configuration, e.gmacs, e.mparams, 50.0) for e in table.entries]
+    worse = [Entry(e.configuration, e.gmacs, e.mparams, 50.0) for e in table.entries]
     mn.QueryTable(tuple(worse), "top1", table.provenance).save(tmp_path / "flat.json")
     assert run("--model", folder / "model.pyth", "--table", tmp_path / "flat.json", "--output", tmp_path / "out",
                "--no-latency") == 0  # fmt: skip
