@@ -4,7 +4,8 @@
 
 Both are timed in turns in one process, batch 1, at the full spatial and temporal resolution; the ratio is of the
 medians. pytorchvideo's network is built at full width and then given the sub-network's layers, so that it has exactly
-its channels and weights: the logits must agree, and their relative difference is printed.
+its channels and weights: the logits must agree, and their relative difference is printed. Memory is allocated as a plain
+program does; with --keep-large-blocks as this package's tools do, which speeds the eager network up most.
 """
 
 import argparse
@@ -42,8 +43,10 @@ def main() -> int:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--crop", type=int, default=224, help="side of the clip in pixels, a multiple of 32")
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--keep-large-blocks", action="store_true", help="of memory, for both: as the tools do")
     arguments = parser.parse_args()
-    keep_large_blocks()
+    if arguments.keep_large_blocks:
+        keep_large_blocks()
     for name in arguments.networks:
         overrides = ["DATA.TEST_CROP_SIZE", arguments.crop]
         cfg, model, configurations = random_network(RECIPES[name], overrides, arguments.widths)
