@@ -4,8 +4,8 @@
 
 Both are timed in turns in one process, batch 1, at the full spatial and temporal resolution; the ratio is of the
 medians. pytorchvideo's network is built at full width and then given the sub-network's layers, so that it has exactly
-its channels and weights: the logits must agree, and their relative difference is printed. Memory is allocated as a plain
-program does; with --keep-large-blocks as this package's tools do, which speeds the eager network up most.
+its channels and weights: the logits must agree, and their relative difference is printed. Memory is allocated as a
+plain program does; with --keep-large-blocks as this package's tools do, which speeds the eager network up most.
 """
 
 import argparse
