@@ -6,6 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
+from mutualnet3d.output_files import STDOUT_FILE
+
 
 def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> None:
     """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay.
@@ -15,7 +17,7 @@ def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> N
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
     if output_dir is not None and first:
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(Path(output_dir) / "stdout.log", encoding="utf-8"))
+        handlers.append(logging.FileHandler(Path(output_dir) / STDOUT_FILE, encoding="utf-8"))
     logger = logging.getLogger("mutualnet3d")
     logger.setLevel(logging.INFO if first else logging.ERROR)
     for handler in list(logger.handlers):

@@ -19,6 +19,7 @@ from mutualnet3d.files import write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
 from mutualnet3d.models.weights import load_weights
+from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.checkpoint import newest_readable
@@ -27,8 +28,6 @@ from mutualnet3d.training.loop import Lists, train
 from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
 
 _logger = logging.getLogger(__name__)
-
-MODEL_FILE = "model.pyth"
 
 
 def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
@@ -43,7 +42,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     output = Path(cfg.OUTPUT_DIR)
     if processes.first:
         output.mkdir(parents=True, exist_ok=True)
-        write_text(output / "config.yaml", cfg.dump())
+        write_text(output / CONFIG_FILE, cfg.dump())
     adaptive = cfg.MUTUALNET.ENABLE
     model = build_model(cfg)
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)

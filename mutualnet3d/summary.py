@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutualnet3d.query_table import QueryTable
-from mutualnet3d.query_table.entry import Entry
+from mutualnet3d.output_files import CURVE_FILE, MODEL_FILE
+from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.text import latencies, latency_columns, milliseconds
 
 
@@ -79,9 +79,6 @@ def print_plain(console: Console, text: str) -> None:
 
 def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, console: Console | None = None) -> None:
     """How to use what a run left in ``output_dir``, with a budget that exists."""
-    from mutualnet3d.pipeline import MODEL_FILE  # here: printing a table needs no torch
-    from mutualnet3d.testing import CURVE_FILE
-
     console = console or Console()
     output = Path(output_dir)
     boxes, clip = "", f"clip: (N, 3, {_frames(table)}, H, W) float, normalised"

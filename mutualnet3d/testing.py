@@ -23,12 +23,11 @@ from mutualnet3d.evaluation.resumable import evaluate_list
 from mutualnet3d.evaluation.search import RULE, choose_candidates, draw_videos
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.output_files import CURVE_FILE, RESULTS_FILE, SCORES_FILE, SEARCH_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import plot_accuracy_gmacs, write_report
 from mutualnet3d.visualization.points import metric_label
 
-RESULTS_FILE, SCORES_FILE, SEARCH_FILE = "test_results.json", "test_scores.npz", "search_scores.npz"
-CURVE_FILE = "accuracy_gmacs.png"
 _logger = logging.getLogger(__name__)
 
 

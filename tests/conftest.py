@@ -6,7 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import tiny_cfg, write_data, write_export
+from tiny import release_logger, tiny_cfg, write_data, write_export
+
+
+@pytest.fixture(autouse=True)
+def logger_afterwards():
+    """A command line takes the package's logger over; give it back."""
+    yield
+    release_logger()
 
 
 @pytest.fixture(scope="session")

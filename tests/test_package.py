@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mutualnet3d as mn
+from mutualnet3d import output_files
 
 PACKAGE = Path(mn.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -15,12 +16,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # May import those above them and their own neighbours. The root ("mutualnet3d") holds the version and loads nothing.
 LEVELS = (
     ("", "errors"),
-    ("configuration", "files", "allocator", "logs", "distributed", "latency"),
+    ("configuration", "files", "output_files"),
+    ("allocator", "logs", "distributed", "latency"),
     ("operators",),
     ("pathways",),
     ("layers", "config", "query_table"),
-    ("models", "data", "visualization"),
+    ("models", "data"),
     ("calibration", "counting", "evaluation"),
+    ("visualization",),
     ("training",),
     ("testing", "deployment"),
     ("pipeline",),
@@ -164,6 +167,17 @@ def test_only_the_command_line_reads_arguments():
     parsers = {str(p.relative_to(PACKAGE)) for p in MODULES if "argparse" in imports(p)}
     assert readers <= {"config/command_line.py", "data/check.py"}
     assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "data/check.py"}
+
+
+def test_names_of_output_files_stand_in_one_place():
+    """Whoever writes and whoever reads a file of OUTPUT_DIR cannot disagree on its name."""
+    names = {value for name, value in vars(output_files).items() if name.endswith("_FILE")}
+    assert {"model.pyth", "query_table.json", "test_scores.npz"} <= names
+    for path in MODULES:
+        if part(path) == "output_files":
+            continue
+        literals = {n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)}
+        assert not {str(each) for each in literals} & names - {"report.html"}, path  # also a template's name
 
 
 def test_only_the_command_lines_print():

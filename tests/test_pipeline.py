@@ -24,13 +24,6 @@ LEFT = {
 }
 
 
-@pytest.fixture(autouse=True)
-def logger_afterwards():
-    """The command line takes the package's logger over; give it back."""
-    yield
-    release_logger()
-
-
 def words(data, output, *overrides):
     places = ["DATA.PATH_TO_DATA_DIR", data, "OUTPUT_DIR", output]
     return [str(word) for word in ("--cfg", RECIPE, *OVERRIDES, *places, *overrides)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +18,7 @@ from mutualnet3d.deployment.manifest import SUFFIXES, Manifest
 from mutualnet3d.deployment.parity import BATCHES, TOLERANCES
 from mutualnet3d.deployment.trained import TrainedNetwork
 from mutualnet3d.logs import setup_logging
+from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.summary import print_table
 
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         manifest = export(trained, table, arguments.output, plan, clips, arguments.overwrite)
         console = Console()
         print_parity(manifest, console)
-        print_table(QueryTable.load(f"{arguments.output}/query_table.json"), console)
+        print_table(QueryTable.load(Path(arguments.output) / TABLE_FILE), console)
 
     return guarded(body, "stopped; nothing was written")
 

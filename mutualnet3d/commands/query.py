@@ -13,13 +13,12 @@ from rich.console import Console
 
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.files import write_text
-from mutualnet3d.query_table import QueryTable
-from mutualnet3d.query_table.entry import Entry
+from mutualnet3d.output_files import TABLE_FILE
+from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.file import entry_values, to_json
 from mutualnet3d.query_table.text import to_csv, to_markdown
 from mutualnet3d.summary import print_entry, print_table
 
-TABLE_FILE = "query_table.json"
 FORMATS = ("text", "csv", "markdown", "json")
 FILE_WIDTH = 120  # characters of a text table in a file
 

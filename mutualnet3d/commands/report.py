@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.logs import setup_logging
+from mutualnet3d.output_files import REPORT_FILE
 from mutualnet3d.visualization import write_report
-from mutualnet3d.visualization.report import REPORT_FILE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from mutualnet3d.evaluation.choice import read_configurations, table_configurati
 from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
-from mutualnet3d.pipeline import MODEL_FILE
+from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.summary import print_table
 from mutualnet3d.testing import evaluate_and_tabulate, search

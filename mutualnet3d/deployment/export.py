@@ -17,7 +17,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
 from mutualnet3d.deployment.clips import Clips
 from mutualnet3d.deployment.extras import optional_module
-from mutualnet3d.deployment.manifest import MANIFEST_FILE, SUFFIXES, TABLE_FILE, ExportedNetwork, Manifest
+from mutualnet3d.deployment.manifest import MANIFEST_FILE, SUFFIXES, ExportedNetwork, Manifest
 from mutualnet3d.deployment.parity import measure_parity
 from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import BACKENDS, Target
@@ -26,6 +26,7 @@ from mutualnet3d.deployment.writing import BACKEND_OF, open_exported_program, op
 from mutualnet3d.errors import DeploymentError, QueryTableError
 from mutualnet3d.files import atomic_directory
 from mutualnet3d.latency import measure_many
+from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import QueryTable
 
 _logger = logging.getLogger(__name__)

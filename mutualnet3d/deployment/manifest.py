@@ -15,7 +15,7 @@ from mutualnet3d.errors import DeploymentError, MutualNetError
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.pathways import PathwayRule
 
-MANIFEST_FILE, TABLE_FILE = "manifest.json", "query_table.json"
+MANIFEST_FILE = "manifest.json"
 FORMAT, VERSION = "mutualnet3d export", 1
 SUFFIXES = {"torch": ".safetensors", "onnx": ".onnx", "openvino": ".xml", "torch_export": ".pt2"}
 

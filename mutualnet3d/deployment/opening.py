@@ -10,8 +10,8 @@ from pathlib import Path
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.conversion import to_exported_program, to_onnx, to_openvino
-from mutualnet3d.deployment.dense import DenseNetwork
-from mutualnet3d.deployment.manifest import MANIFEST_FILE, TABLE_FILE, Manifest, check_files
+from mutualnet3d.deployment.dense import DenseNetwork, Description
+from mutualnet3d.deployment.manifest import MANIFEST_FILE, Manifest, check_files
 from mutualnet3d.deployment.onnx_runner import OnnxRunner
 from mutualnet3d.deployment.openvino_runner import OpenVinoRunner
 from mutualnet3d.deployment.runner import Runner
@@ -19,6 +19,7 @@ from mutualnet3d.deployment.target import Target
 from mutualnet3d.deployment.torch_runner import TorchRunner
 from mutualnet3d.deployment.writing import open_format
 from mutualnet3d.errors import ConfigurationError, DeploymentError
+from mutualnet3d.output_files import MODEL_FILE, TABLE_FILE
 from mutualnet3d.pathways import PathwayRule
 from mutualnet3d.query_table import QueryTable
 
@@ -93,11 +94,11 @@ def open_deployment(
     directory = Path(directory)
     if (directory / MANIFEST_FILE).is_file():
         return _open_export(directory, target)
-    if (directory / "model.pyth").is_file():
+    if (directory / MODEL_FILE).is_file():
         return _open_run(directory, target)
     raise DeploymentError(
         f"{directory}: neither an export ({MANIFEST_FILE}, written by tools/export_net.py) nor the output directory of "
-        "a run (model.pyth and query_table.json)"
+        f"a run ({MODEL_FILE} and {TABLE_FILE})"
     )
 
 
@@ -119,18 +120,7 @@ def _open_export(directory: Path, target: Target) -> Deployment:
         path = check_files(directory, network)
         return open_format(path, network.format, manifest.describe(configuration), target)
 
-    return Deployment(
-        _table_of(table, configurations, target),
-        manifest.preprocessing,
-        manifest.pathways,
-        manifest.classes,
-        configurations,
-        manifest.architecture,
-        manifest.detects,
-        manifest.activation,
-        target,
-        build,
-    )
+    return _deployment(manifest.describe(configurations[0]), table, configurations, target, build)
 
 
 def _open_run(directory: Path, target: Target) -> Deployment:
@@ -142,6 +132,21 @@ def _open_run(directory: Path, target: Target) -> Deployment:
     for configuration in configurations:
         trained.model.require_statistics(configuration)
     description = trained.describe(trained.model.space.full)
+
+    def build(configuration: Configuration) -> Runner:
+        return build_runner(trained.extract(configuration), target)
+
+    return _deployment(description, table, configurations, target, build)
+
+
+def _deployment(
+    description: Description,
+    table: QueryTable,
+    configurations: tuple[Configuration, ...],
+    target: Target,
+    build: Callable[[Configuration], Runner],
+) -> Deployment:
+    """``description``: of any of the ``configurations``; but for the configuration they are alike."""
     return Deployment(
         _table_of(table, configurations, target),
         description.preprocessing,
@@ -152,7 +157,7 @@ def _open_run(directory: Path, target: Target) -> Deployment:
         description.detects,
         description.activation,
         target,
-        lambda configuration: build_runner(trained.extract(configuration), target),
+        build,
     )
 
 

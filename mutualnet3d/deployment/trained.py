@@ -14,15 +14,15 @@ from torch import nn
 import mutualnet3d
 from mutualnet3d.config import load_config_text
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.files import sha256
 from mutualnet3d.layers import FULL, copy_dense, extract_dense, fold_batchnorm, trace_dense
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
+from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
-
-MODEL_FILE = "model.pyth"
 
 
 class TrainedNetwork:
@@ -58,25 +58,18 @@ class TrainedNetwork:
             preprocessing = replace(preprocessing, crop=crop, short_side=max(crop, preprocessing.short_side))
         versions = {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
         architecture, detects = self.cfg.MODEL.ARCH, self.model.detects
+        classes, _ = read_class_names(self.cfg, self.cfg.MODEL.NUM_CLASSES)
         return Description(
             configuration,
             self.model.pathway_rule,
             preprocessing,
             architecture,
-            self.class_names(),
+            classes,
             detects,
             self.sha256,
             versions,
             self.cfg.MODEL.HEAD_ACT,
         )
-
-    def class_names(self) -> tuple[str, ...] | None:
-        """The lines of ``classes.txt`` in the data's folder, where it is there and fits; ``None`` otherwise."""
-        path = Path(self.cfg.DATA.PATH_TO_DATA_DIR) / "classes.txt"
-        if not (self.cfg.DATA.PATH_TO_DATA_DIR and path.is_file()):
-            return None
-        names = tuple(path.read_text(encoding="utf-8").splitlines())
-        return names if len(names) == self.cfg.MODEL.NUM_CLASSES else None
 
     def extract(self, configuration: Configuration, crop: int | None = None) -> DenseNetwork:
         """The sub-network at ``configuration``, BatchNorm folded; may be called while others run networks.

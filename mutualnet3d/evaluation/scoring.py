@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from mutualnet3d.models.network import AdaptiveNetwork
 Item = TypeVar("Item", TestItem, KeyFrameItem)
 
 
-class Scorer:
+class Scorer(ABC):
     """Scores one group of items after another at ``configurations``; batches never span two groups.
 
     Raises:
@@ -32,9 +33,9 @@ class Scorer:
         self._device = next(model.parameters()).device
         self._activate = _score_activation(cfg)
 
+    @abstractmethod
     def __call__(self, items: Iterable[TestItem | KeyFrameItem]) -> GridResult:
         """Scores of ``items``; they are taken as they are needed, so that a loader decodes the next ones meanwhile."""
-        raise NotImplementedError
 
     def score(
         self, clips: torch.Tensor, boxes: torch.Tensor | None = None

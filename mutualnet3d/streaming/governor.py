@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, QueryTableError
-from mutualnet3d.query_table.entry import pareto_front
+from mutualnet3d.query_table import pareto_front
 
 _WINDOW = 3  # clips whose median is the load: one slow clip alone changes nothing
 _SPREAD = 6  # clips whose second highest ratio a new choice reckons with

@@ -10,12 +10,13 @@ from pathlib import Path
 import simplejson
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.output_files import LOG_FILE
 
 
 def write_json_line(output_dir: str | Path, **values) -> None:
     """Append one JSON object to OUTPUT_DIR/log.jsonl; numbers that are not finite become null."""
     line = simplejson.dumps(values, ignore_nan=True)
-    with open(Path(output_dir) / "log.jsonl", "a", encoding="utf-8") as file:
+    with open(Path(output_dir) / LOG_FILE, "a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
-from mutualnet3d.query_table.entry import pareto_front
+from mutualnet3d.query_table import pareto_front
 
 COSTS = {
     "gmacs": "GMACs per view (10⁹ multiply-adds, log scale)",

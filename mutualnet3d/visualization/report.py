@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 import mutualnet3d
 from mutualnet3d.files import write_text
+from mutualnet3d.output_files import REPORT_FILE
 from mutualnet3d.visualization.classes import (
     MOST_COUNTED,
     MOST_DRAWN,
@@ -45,7 +46,6 @@ from mutualnet3d.visualization.run_folder import RunFolder, read_run
 from mutualnet3d.visualization.sample_videos import KINDS, sample_videos
 from mutualnet3d.visualization.training_curves import draw_training
 
-REPORT_FILE = "report.html"
 MOODS = dict(zip(KINDS, ("good", "mixed", "bad"), strict=True))
 
 

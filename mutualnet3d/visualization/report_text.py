@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization.latencies import Latencies
 from mutualnet3d.visualization.points import axes_of, chart_points, front_of, largest, metric_label, smallest
@@ -103,7 +104,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         "test clips": views_text(run),
         "training": run.log and f"{run.log.epoch[-1]:.4g} epochs of {run.log.per_epoch} iterations",
         "versions": ", ".join(f"{name} {known[name]}" for name in ("mutualnet3d", "torch") if name in known),
-        "SHA-256 of model.pyth": known.get("model_sha256"),
+        f"SHA-256 of {MODEL_FILE}": known.get("model_sha256"),
     }
     return [(name, str(value) if value else "not recorded") for name, value in found.items()]
 

@@ -13,21 +13,15 @@ import numpy as np
 
 from mutualnet3d.config import load_config
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.unreadable import FILE_NAME as UNREADABLE_FILE
 from mutualnet3d.errors import DataError, MutualNetError
+from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.files import sha256
+from mutualnet3d.output_files import CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.visualization.class_names import read_class_names
 from mutualnet3d.visualization.training_log import TrainingLog, read_training_log
 
-CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE = (
-    "config.yaml",
-    "log.jsonl",
-    "model.pyth",
-    "test_results.json",
-    "test_scores.npz",
-    "query_table.json",
-)
 Value = TypeVar("Value")
 
 
@@ -165,12 +159,9 @@ def _read_results(path: Path) -> _Results:
 
 def _read_scores(path: Path, views: int) -> TestScores | None:
     """None where a row has not one label: several, or a box. There is no right class then, only a ranking."""
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            names, scores, labels, paths = (file[name] for name in ("configurations", "scores", "labels", "paths"))
-    except Exception as error:  # a damaged archive fails in many ways: EOFError, BadZipFile, zlib.error, KeyError, ...
-        raise DataError(f"damaged, or not of a run: {error}") from error
-    configurations = tuple(Configuration.parse(text) for text in names.tolist())
+    result = load_scores(path)
+    configurations, paths = result.configurations, result.paths
+    scores, labels = result.scores.numpy(), result.labels.numpy()
     if labels.ndim == 2 and len(labels) == len(paths):
         return None
     if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
@@ -186,7 +177,7 @@ def _read_scores(path: Path, views: int) -> TestScores | None:
         predictions,
         best.astype(np.float32),
         labels.astype(np.int64),
-        tuple(map(str, paths)),
+        paths,
         scores.shape[2],
     )
 

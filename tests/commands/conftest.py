@@ -1,23 +1,11 @@
-"""A calibrated model file, and the package's logger as it was before a command line took it over."""
+"""A calibrated model file."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
 from tiny import OVERRIDES, RECIPE
 
 from mutualnet3d.commands.run import main as run_net
-
-
-@pytest.fixture(autouse=True)
-def logger_afterwards():
-    yield
-    logger = logging.getLogger("mutualnet3d")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """tools/demo_net.py: a stream from a video to a video, exit statuses, Ctrl-C."""
 
 import json
-import logging
 import os
 import re
 import signal
@@ -22,18 +21,6 @@ from mutualnet3d.layers import SlimmableBatchNorm3d, activation_of
 from mutualnet3d.models.artefact import save_model
 from mutualnet3d.query_table import Entry, QueryTable
 from tests.data.video_files import decode_all, write_video
-
-
-@pytest.fixture(autouse=True)
-def logger_afterwards():
-    """The command line takes the package's logger over; give it back."""
-    yield
-    logger = logging.getLogger("mutualnet3d")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.files import sha256
 from mutualnet3d.layers import SlimmableBatchNorm3d, activation_of
 from mutualnet3d.models.artefact import save_model
-from mutualnet3d.query_table import QueryTable
-from mutualnet3d.query_table.entry import Entry
+from mutualnet3d.query_table import Entry, QueryTable
 from tests.tiny import ROOT
 
 DEMO = ROOT / "configs" / "Demo"

@@ -151,9 +151,9 @@ def test_class_names_travel(tmp_path, networks):
     network = Network("slow", "DATA.PATH_TO_DATA_DIR", str(tmp_path))
     (tmp_path / "run").mkdir()
     found = trained.TrainedNetwork(write_run(tmp_path / "run", network))
-    assert found.class_names() == tuple(names)
+    assert found.describe(found.model.space.full).classes == tuple(names)
     (tmp_path / "classes.txt").write_text("only one\n")
-    assert found.class_names() is None
+    assert found.describe(found.model.space.full).classes is None
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from tiny import tiny_cfg
 
 from mutualnet3d.configuration import ConfigurationSpace
+from mutualnet3d.evaluation.result import GridResult, save_scores
 from mutualnet3d.files import sha256
 from mutualnet3d.query_table import Entry, QueryTable
 
@@ -63,13 +65,10 @@ def make_scores(labels) -> np.ndarray:
 
 
 def write_scores(folder: Path, scores, labels, paths) -> None:
-    np.savez_compressed(
-        folder / "test_scores.npz",
-        configurations=[str(c) for c in CONFIGURATIONS],
-        scores=scores,
-        labels=labels,
-        paths=paths,
+    result = GridResult(
+        CONFIGURATIONS, torch.as_tensor(scores), torch.as_tensor(labels), torch.arange(len(paths)), paths=tuple(paths)
     )
+    save_scores(folder / "test_scores.npz", result)
 
 
 def train_line(epoch, iteration, loss, lr=0.1, **more):

@@ -3,25 +3,22 @@
 import base64
 import hashlib
 import json
-import logging
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from run_files import CONFIGURATIONS, write_run
 from tiny import ROOT
 
-import mutualnet3d
 from mutualnet3d.commands.report import main
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError, QueryTableError
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.visualization import report, run_folder, write_report
+from mutualnet3d.visualization import report, write_report
 from mutualnet3d.visualization.comparison import compare_runs, distinct_names
 from mutualnet3d.visualization.latencies import measured_latencies
 from mutualnet3d.visualization.report_text import halfway_budget, key_configurations
@@ -250,13 +247,6 @@ def test_runs_are_told_apart_by_as_few_folders_as_possible(tmp_path):
     assert distinct_names([a, a]) == ["run", "run (2)"]
 
 
-@pytest.mark.parametrize("name", [run_folder.MODEL_FILE, run_folder.RESULTS_FILE, run_folder.SCORES_FILE])
-def test_file_names_are_those_that_a_run_writes(name):
-    package = Path(mutualnet3d.__file__).parent
-    writers = [path for path in package.rglob("*.py") if "visualization" not in path.parts]
-    assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in writers)
-
-
 def test_scores_of_configurations_that_the_table_does_not_have(folder, no_pictures):
     table = QueryTable.load(folder / "query_table.json")
     replace(
@@ -266,18 +256,6 @@ def test_scores_of_configurations_that_the_table_does_not_have(folder, no_pictur
         ),
     ).save(folder / "query_table.json")
     assert "largest tested 1.0-32-4" in read(folder).text
-
-
-@pytest.fixture
-def logger_afterwards():
-    """The command line takes the package's logger over; give it back."""
-    yield
-    logger = logging.getLogger("mutualnet3d")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
 
 
 def test_command(written, tmp_path):
@@ -296,7 +274,7 @@ def test_command(written, tmp_path):
     assert "comparison" in Page(page.read_text(encoding="utf-8")).ids
 
 
-def test_command_says_what_is_wrong(tmp_path, capsys, logger_afterwards):
+def test_command_says_what_is_wrong(tmp_path, capsys):
     assert main([str(tmp_path / "none")]) == 1
     said = capsys.readouterr()
     assert "DataError: " in said.out

@@ -19,8 +19,10 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
     """
     if cfg is None:
         return None, "Classes are numbers: without a config no file of their names is known."
-    listed = cfg.TENSORBOARD.CLASS_NAMES_PATH
-    path = Path(listed) if listed else Path(cfg.DATA.PATH_TO_DATA_DIR) / "classes.txt"
+    listed, folder = cfg.TENSORBOARD.CLASS_NAMES_PATH, cfg.DATA.PATH_TO_DATA_DIR
+    if not (listed or folder):
+        return None, "Classes are numbers: the config names no folder of data, where classes.txt would be."
+    path = Path(listed) if listed else Path(folder) / "classes.txt"
     try:
         text = path.read_text(encoding="utf-8-sig")
         names = _from_json(text) if listed else tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,12 @@
+"""The names of the files in a run's OUTPUT_DIR. Whoever writes or reads one takes its name from here."""
+
+CONFIG_FILE = "config.yaml"
+LOG_FILE = "log.jsonl"
+MODEL_FILE = "model.pyth"
+RESULTS_FILE = "test_results.json"
+SCORES_FILE = "test_scores.npz"
+SEARCH_FILE = "search_scores.npz"
+TABLE_FILE = "query_table.json"  # unless QUERY_TABLE.FILE says otherwise; of an export too
+CURVE_FILE = "accuracy_gmacs.png"
+REPORT_FILE = "report.html"
+STDOUT_FILE = "stdout.log"
