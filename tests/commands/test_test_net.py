@@ -1,7 +1,6 @@
 """tools/test_net.py: a model file in, results and a table out."""
 
 import json
-import os
 import re
 import shutil
 import subprocess

@@ -108,11 +108,12 @@ def test_machines_in_the_way_of_pyslowfast(tiny_data, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = words(tiny_data, tmp_path / "two", "TRAIN.BATCH_SIZE", 2, "TEST.ENABLE", False)
+    own = ["TEST.ENABLE", False, "BN.USE_PRECISE_STATS", False]
+    command = words(tiny_data, tmp_path / "two", *own, "TRAIN.BATCH_SIZE", 2)
+    command += ["--num_shards", "2", "--init_method", f"tcp://127.0.0.1:{port}"]
     machines = [
         subprocess.Popen(
-            [sys.executable, str(RUN), *command]
-            + ["--num_shards", "2", "--shard_id", str(shard), "--init_method", f"tcp://127.0.0.1:{port}"],
+            [sys.executable, str(RUN), *command, "--shard_id", str(shard)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -122,7 +123,7 @@ def test_machines_in_the_way_of_pyslowfast(tiny_data, tmp_path):
     ]
     said = [machine.communicate(timeout=300)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], said
-    alone(RUN, *words(tiny_data, tmp_path / "one", "TEST.ENABLE", False))
+    alone(RUN, *words(tiny_data, tmp_path / "one", *own))
     assert_equal_weights(tmp_path / "two", tmp_path / "one", rtol=2e-3, atol=2e-4)
 
 
