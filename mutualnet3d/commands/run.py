@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
     def body() -> None:
+        setup_logging()
         cfg = load_config(arguments.cfg_files, arguments.overrides)
         keep_large_blocks()
         launch(cfg, "mutualnet3d.commands.run", argv, arguments.init_method)
