@@ -34,11 +34,10 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     """Everything that ``cfg`` enables; returns the query table where one was made, on rank 0.
 
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
-    ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share calibration and
-    testing; rank 0 writes.
+    ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share training, calibration
+    and testing; rank 0 writes.
     """
     check_supported(cfg)
-    _check_processes(cfg, processes)
     output = Path(cfg.OUTPUT_DIR)
     if processes.first:
         output.mkdir(parents=True, exist_ok=True)
@@ -47,7 +46,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     model = build_model(cfg)
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     to_calibrate = calibration_configurations(cfg, configurations, model.space)
-    lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
+    lists = processes.broadcast(Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE and processes.first else None)
     test_entries = processes.broadcast(build_entries(cfg, "test") if cfg.TEST.ENABLE and processes.first else None)
     if lists:
         check_truth(lists.val, cfg, "val")
@@ -55,7 +54,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
         check_truth(test_entries, cfg, "test")
     if cfg.TRAIN.ENABLE:
         _load_initial_weights(model, cfg)
-        train(model, cfg, lists)
+        train(model, cfg, lists, processes)
         model = _as_from_file(model, cfg)
     else:
         _load_trained_weights(model, cfg)
@@ -69,14 +68,6 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     if searched:
         _forget(model, cfg, [c for c in configurations if c not in candidates], processes)
     return evaluate_and_tabulate(model, cfg, candidates, test_entries, output / MODEL_FILE, searched, processes)
-
-
-def _check_processes(cfg, processes: Processes) -> None:
-    if cfg.TRAIN.ENABLE and processes.world_size > 1:
-        raise ConfigError(
-            f"TRAIN.ENABLE with {processes.world_size} processes: training runs on one device in this version. Train "
-            "without torchrun, then calibrate and test with it: TRAIN.ENABLE False"
-        )
 
 
 def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:

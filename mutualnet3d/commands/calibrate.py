@@ -11,6 +11,7 @@ import torch
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import config_of, network_of
 from mutualnet3d.config import load_config_text
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         setup_logging()
         cfg = config_of(arguments.model, arguments.cfg_files, arguments.overrides)
         keep_large_blocks()
+        launch(cfg, "mutualnet3d.commands.calibrate", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(first=group.first)
             calibrate_model(arguments, cfg, group)
@@ -96,3 +98,7 @@ def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpac
     if not others:
         raise ConfigError("there is nothing to calibrate: full alone, which has its running statistics, is named")
     return others
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

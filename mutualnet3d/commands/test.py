@@ -10,6 +10,7 @@ import torch
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import config_of, network_of
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = arguments.model or _model_of(load_config(arguments.cfg_files, overrides))
         cfg = config_of(path, arguments.cfg_files, overrides)
         keep_large_blocks()
+        launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
             table = evaluate_file(Path(path), cfg, group)
@@ -113,3 +115,7 @@ def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configurat
             f"{path} has no BatchNorm statistics of {len(lacking)} of {len(configurations)} configurations; compute "
             f"them: tools/calibrate_net.py --model {path} --configurations {shown}"
         )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -90,7 +90,7 @@ class AdaptiveNetwork(nn.Module):
 
     def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
         """``configurations`` in groups whose members have equal statistics in all layers with fixed channels only."""
-        fixed = [norm for norm in self._norms() if not any(s.slimmable for s in norm.slim.segments)]
+        fixed = [norm for norm in self.batch_norms() if not any(s.slimmable for s in norm.slim.segments)]
         groups: list[list[Configuration]] = []
         for configuration in configurations:
             for group in groups:
@@ -103,7 +103,7 @@ class AdaptiveNetwork(nn.Module):
 
     def can_share(self, configurations: Sequence[Configuration]) -> bool:
         """Whether :meth:`shared_features` now serves all ``configurations``: not where frozen BatchNorms differ."""
-        frozen = any(not norm.training for norm in self._norms())
+        frozen = any(not norm.training for norm in self.batch_norms())
         return not frozen or len(self.sharing_groups(configurations)) == 1
 
     def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
@@ -127,15 +127,16 @@ class AdaptiveNetwork(nn.Module):
     @property
     def calibrated(self) -> tuple[Configuration, ...]:
         """The configurations whose BatchNorm statistics the network holds; full has its running ones."""
-        banks = [norm.statistics for norm in self._norms()]
+        banks = [norm.statistics for norm in self.batch_norms()]
         return (self.space.full, *(c for c in banks[0] if all(c in bank for bank in banks)))
 
     def require_statistics(self, configuration: Configuration) -> None:
         """NotCalibratedError unless ``configuration`` can be evaluated."""
-        for norm in self._norms():
+        for norm in self.batch_norms():
             norm.statistics_of(activation_of(configuration, self.space.full))
 
-    def _norms(self) -> Iterator[nn.Module]:
+    def batch_norms(self) -> Iterator[nn.Module]:
+        """The slimmable BatchNorm layers."""
         return (m for m in self.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))
 
     def pathway_boxes(
