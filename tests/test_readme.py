@@ -91,6 +91,8 @@ def test_the_commands_after_training(demo, monkeypatch, capsys):
     budget = mn.QueryTable.load("outputs/demo/query_table.json").entries[-1].gmacs
     for line in block.strip().splitlines():
         words = shlex.split(line, comments=True)
+        if words == ["pip", "install", "-e", ".[onnx,openvino]"]:
+            continue  # the tests need them too
         assert words[0] == "python"
         verb = re.fullmatch(r"tools/(\w+)_net\.py", words[1])[1]
         known = {"0.7-38-3": "0.7-20-2", "0.124": str(budget)}

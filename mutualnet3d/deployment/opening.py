@@ -173,11 +173,7 @@ def build_runner(network: DenseNetwork, target: Target) -> Runner:
 
 def _table_of(table: QueryTable, configurations: tuple[Configuration, ...], target: Target) -> QueryTable:
     """The entries of ``configurations``, with the latencies of ``target`` if they were measured, else with none."""
-    entries = [entry for entry in table.entries if entry.configuration in configurations]
-    if absent := {str(c) for c in configurations} - {str(entry.configuration) for entry in entries}:
-        raise DeploymentError(f"the query table lacks {', '.join(sorted(absent))}: it is not the one of this export")
-    label = target.setting().label
-    kept = replace(table, device=None, entries=tuple(replace(e, latency_ms=None) for e in entries))
-    if label in table.devices and all(label in dict(entry.latencies) for entry in entries):
+    kept, label = table.select(configurations), target.setting().label
+    if all(label in dict(entry.latencies) for entry in kept.entries):
         return kept.on(label)
-    return replace(kept, device=None, entries=tuple(replace(e, latency_ms=None, latencies=()) for e in entries))
+    return replace(kept, device=None, entries=tuple(replace(e, latency_ms=None, latencies=()) for e in kept.entries))

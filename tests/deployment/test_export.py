@@ -162,7 +162,18 @@ def test_class_names_travel(tmp_path, networks):
         (("--formats", "tflite"), "format 'tflite' is not one of torch, onnx, openvino, torch_export"),
         (("--configurations", "0.7-48-4"), "0.7-48-4 is not in the query table, so its accuracy is unknown"),
         (("--configurations", "fast"), "'fast' is not width-spatial-temporal"),
-        (("--precision", "float16"), "precision 'float16': no backend of torch has it on CPUs"),
+        (
+            ("--formats", "torch", "onnx", "--precision", "bfloat16"),
+            "format 'onnx' can be checked in float32, not in bfloat16: add --precision float32",
+        ),
+        (
+            ("--formats", "torch_export", "torch", "--precision", "bfloat16"),
+            "format 'torch_export' can be checked in float32, not in bfloat16: add --precision float32",
+        ),
+        (
+            ("--formats", "onnx", "--precision", "float32", "bfloat16"),
+            "precision 'bfloat16': no backend of onnx has it on CPUs",
+        ),
         (("--crop", "0"), "crop 0 must be at least 1 pixel"),
         (("--threads", "0"), "threads 0 must be a whole number"),
         (("--table", "absent.json"), "absent.json"),

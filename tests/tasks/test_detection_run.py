@@ -120,7 +120,7 @@ def test_report(detection_run):
 
 
 def test_the_printed_example_has_boxes(detection_run, capsys):
-    print_usage(detection_run.table, detection_run.output, "query_table.json")
+    print_usage(detection_run.table, detection_run.output)
     assert "model(clip, best.configuration, boxes)" in capsys.readouterr().out
 
 
