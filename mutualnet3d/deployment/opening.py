@@ -18,7 +18,7 @@ from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import Target
 from mutualnet3d.deployment.torch_runner import TorchRunner
 from mutualnet3d.deployment.writing import open_format
-from mutualnet3d.errors import ConfigurationError, DeploymentError
+from mutualnet3d.errors import ConfigurationError, DeploymentError, QueryTableError
 from mutualnet3d.output_files import MODEL_FILE, TABLE_FILE
 from mutualnet3d.pathways import PathwayRule
 from mutualnet3d.query_table import QueryTable
@@ -173,7 +173,11 @@ def build_runner(network: DenseNetwork, target: Target) -> Runner:
 
 def _table_of(table: QueryTable, configurations: tuple[Configuration, ...], target: Target) -> QueryTable:
     """The entries of ``configurations``, with the latencies of ``target`` if they were measured, else with none."""
-    kept, label = table.select(configurations), target.setting().label
+    try:
+        kept = table.select(configurations)
+    except QueryTableError as error:
+        raise DeploymentError(f"the query table is not the one of this export: {error}") from error
+    label = target.setting().label
     if all(label in dict(entry.latencies) for entry in kept.entries):
         return kept.on(label)
     return replace(kept, device=None, entries=tuple(replace(e, latency_ms=None, latencies=()) for e in kept.entries))
