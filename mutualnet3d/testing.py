@@ -147,6 +147,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "views": dict(zip(("temporal", "spatial"), _views(cfg), strict=True)),
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
         "crop": cfg.DATA.TEST_CROP_SIZE,
+        "gmacs_of": "one view, a square of crop x crop pixels",
         "frames": cfg.DATA.NUM_FRAMES,
         "calibration_batches": max((count for count in calibrated if count), default=0),
         **({"search": searched | {"candidates": len(entries)}} if searched else {}),
