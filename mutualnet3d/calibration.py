@@ -91,7 +91,8 @@ def calibrate(
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "mutualnet3d": mutualnet3d.__version__,
     }
-    model.statistics_provenance = model.statistics_provenance | {c: dict(entry) for c in configurations}
+    known = getattr(model, "statistics_provenance", {})
+    model.statistics_provenance = known | {c: dict(entry) for c in configurations}
 
 
 def discard_statistics(model: nn.Module, configurations: Iterable[Configuration] | None = None) -> None:
@@ -99,7 +100,7 @@ def discard_statistics(model: nn.Module, configurations: Iterable[Configuration]
 
     By default of all: those but full's, whose running statistics stay, belong to weights that are about to change.
     """
-    provenance = model.statistics_provenance
+    provenance = getattr(model, "statistics_provenance", {})
     gone = None if configurations is None else set(configurations)
     for norm in _norms(model):
         norm.statistics = {} if gone is None else {c: s for c, s in norm.statistics.items() if c not in gone}
