@@ -9,7 +9,7 @@ import torch
 from tiny import OVERRIDES, RECIPE, ROOT
 
 FOLDER = ROOT / "benchmarks"
-HELPERS = {"random_network.py"}  # other scripts import it
+HELPERS = {"random_network.py", "real_video.py"}  # other scripts import them
 DEMO = ROOT / "configs" / "Demo"
 SLOWFAST = [
     *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", 32, "DATA.TRAIN_JITTER_SCALES", [32, 40]),
@@ -27,6 +27,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "mutual_step.py": ["--cfg", DEMO / "MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST],
     "switched.py": ["--cfg", RECIPE, "--widths", 0.63, "--repeats", 1, *OVERRIDES],
     "test_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
+    "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
 }
 SAYS = {
     "counting.py": r"MN_SLOW_8x8 +18 configurations in +[\d.]+ s; one by one",
@@ -36,6 +37,7 @@ SAYS = {
     "mutual_step.py": r"mutual, nothing shared +\d+ ms   x [\d.]+ of plain",
     "switched.py": r"0\.63-32-4: switched [\d.]+ ms, dense [\d.]+ ms",
     "test_loader.py": r"ours, uint8 +\d+ ms: .*\n.*\n +frames: 6 views bit-equal, 24",
+    "train_loader.py": r"processor: PySlowFast 1\.0 \d+ ms a clip, ours \d+ ms: [\d.]+ times as fast",
 }
 
 
