@@ -74,12 +74,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the test video of")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
+    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     frames = real_frames(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:
-        for gop in (30, 250):
+        for gop in arguments.gops:
             path = Path(folder) / f"gop{gop}.mp4"
             write_video(path, frames, gop)
             compare(path, gop, arguments.rounds)

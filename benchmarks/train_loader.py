@@ -134,12 +134,13 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=40, help="clips a round")
     parser.add_argument("--rounds", type=int, default=3, help="paired repetitions")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="numbers of workers to try")
+    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     frames = real_frames(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:
-        for gop in (30, 250):
+        for gop in arguments.gops:
             path = Path(folder) / f"gop{gop}.mp4"
             write_video(path, frames, gop)
             compare(path, gop, arguments.items, arguments.rounds)

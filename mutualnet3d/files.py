@@ -38,9 +38,10 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     """An empty folder that becomes ``path`` only when the body ends without an error; what was there is replaced.
 
-    It lies beside its destination until then. An error leaves what was there.
+    It lies beside its destination until then. An error leaves what was there. A link stays, and what it
+    leads to is replaced.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # the last part of "x/.." or of a link names no place to put a folder
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = run(cfg, group)
         if table is not None:
             print_table(table)
-            print_usage(table, cfg.OUTPUT_DIR, cfg.QUERY_TABLE.FILE)
+            print_usage(table, cfg.OUTPUT_DIR)
 
     return guarded(body, "stopped; the same command goes on where it stopped")
 

@@ -11,7 +11,7 @@ import torch
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
-from mutualnet3d.commands.model_file import config_of, network_of
+from mutualnet3d.commands.model_file import ModelFile
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
@@ -69,12 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.configurations:
             overrides += ["QUERY_TABLE.CONFIGURATIONS", read_configurations(arguments.configurations)]
         path = arguments.model or _model_of(load_config(arguments.cfg_files, overrides))
-        cfg = config_of(path, arguments.cfg_files, overrides)
+        file = ModelFile(path)
+        cfg = file.config(overrides, arguments.cfg_files)
         keep_large_blocks()
         launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            table = evaluate_file(Path(path), cfg, group)
+            table = evaluate_file(file, cfg, group)
         if table is not None:
             print_table(table)
 
@@ -88,8 +89,8 @@ def _model_of(cfg) -> str:
     return path
 
 
-def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
-    """Evaluate the network in ``path`` as ``cfg`` says and write what a run writes; the table, on rank 0.
+def evaluate_file(file: ModelFile, cfg, group: Processes) -> QueryTable | None:
+    """Evaluate the network in ``file`` as ``cfg`` says and write what a run writes; the table, on rank 0.
 
     Raises:
         CheckpointError: the file holds another network than ``cfg`` describes.
@@ -97,14 +98,14 @@ def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
         DataError: the list is wrong, or no video of it can be read.
     """
     check_supported(cfg)
-    model = network_of(path, cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    model = file.network(cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
-    _require_statistics(model, configurations, path)
+    _require_statistics(model, configurations, file.path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
     check_truth(entries, cfg, "test")
     candidates, searched = search(model, cfg, configurations, entries, group)
-    return evaluate_and_tabulate(model, cfg, candidates, entries, path, searched, group)
+    return evaluate_and_tabulate(model, cfg, candidates, entries, file.path, searched, group)
 
 
 def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configuration, ...], path: Path) -> None:

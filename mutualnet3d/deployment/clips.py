@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from mutualnet3d.data.build import build_entries
-from mutualnet3d.data.decode import open_video, resolve_backend
+from mutualnet3d.data.build import build_entries, list_files
+from mutualnet3d.data.decode import resolve_backend
+from mutualnet3d.data.kinetics import Entry, VideoEntry
 from mutualnet3d.data.synthetic_motion import MIN_FRAMES, MIN_SIDE, MOTIONS, RenderSpec, render_clip
 from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.errors import VideoError
 
 COUNT = 4  # where the user names no videos
 
@@ -27,44 +28,46 @@ class Clips:
 
 
 def parity_clips(videos: Sequence[str | os.PathLike], cfg, preprocessing: Preprocessing) -> Clips:
-    """One centre clip of each of ``videos``; without any, of the test list's if its files are here; else rendered ones.
+    """One centre clip of each of ``videos``; without any, of ``COUNT`` videos of the test list; else rendered ones.
+
+    Rendered ones stand in where there is no test list, or one of its videos cannot be read; for detection always: key
+    frames have boxes and are not square. ``source`` of the result says which it was, and why.
 
     Raises:
-        VideoError: a named video, or one of the list's, cannot be read.
+        VideoError: a named video cannot be read.
+        DataError: the test list is malformed.
     """
     if videos:
-        return _from_files([str(video) for video in videos], cfg, preprocessing, f"{len(videos)} videos as named")
-    if listed := _listed_videos(cfg):
-        return _from_files(listed, cfg, preprocessing, f"{len(listed)} videos of the test list")
-    return _rendered(preprocessing)
+        named = [VideoEntry(str(video), 0) for video in videos]
+        return _of_videos(named, cfg, preprocessing, f"{len(videos)} videos as named")
+    if cfg.DETECTION.ENABLE:
+        return _rendered(preprocessing, "no video was named and key frames are not square")
+    if not cfg.DATA.PATH_TO_DATA_DIR or not all(path.is_file() for path in list_files(cfg, "test")):
+        return _rendered(preprocessing, "no video was named and no test list is here")
+    entries = build_entries(cfg, "test")
+    chosen = entries[:: max(1, len(entries) // COUNT)][:COUNT]
+    try:
+        return _of_videos(chosen, cfg, preprocessing, f"{len(chosen)} videos of the test list")
+    except VideoError as error:
+        return _rendered(preprocessing, f"no video was named and one of the test list cannot be read: {error}")
 
 
-def _listed_videos(cfg) -> list[str]:
-    """``COUNT`` videos, evenly spread over the test list of ``cfg``; none where it or one of them is not here."""
-    folder = cfg.DATA.PATH_TO_DATA_DIR
-    if not folder or not (Path(folder) / "test.csv").is_file():
-        return []
-    paths = [entry.path for entry in build_entries(cfg, "test")]
-    chosen = paths[:: max(1, len(paths) // COUNT)][:COUNT]
-    return chosen if all(Path(path).is_file() for path in chosen) else []
-
-
-def _from_files(paths: list[str], cfg, preprocessing: Preprocessing, source: str) -> Clips:
+def _of_videos(entries: Sequence[Entry], cfg, preprocessing: Preprocessing, source: str) -> Clips:
     clips = []
-    for path in paths:
-        with open_video(path, resolve_backend(cfg.DATA.DECODING_BACKEND)) as video:
+    for entry in entries:
+        with entry.open(resolve_backend(cfg.DATA.DECODING_BACKEND)) as video:
             clips.append(next(iter(preprocessing.cut_video(video, 1, 1))))
     return _normalised(clips, preprocessing, source)
 
 
-def _rendered(preprocessing: Preprocessing) -> Clips:
+def _rendered(preprocessing: Preprocessing, why: str) -> Clips:
     side = max(MIN_SIDE, preprocessing.short_side + preprocessing.short_side % 2)
     spec = RenderSpec(side, side, num_frames=max(MIN_FRAMES, 2 * preprocessing.clip.num_frames))
     clips = []
     for number, motion in enumerate(MOTIONS[:COUNT]):
         frames = render_clip(motion, np.random.default_rng(number), spec)
         clips.append(next(iter(preprocessing.cut_frames(frames, spec.fps, 1, 1))))
-    return _normalised(clips, preprocessing, f"{COUNT} rendered clips, as no video was named and no test list is here")
+    return _normalised(clips, preprocessing, f"{COUNT} rendered clips, as {why}")
 
 
 def _normalised(clips: list[torch.Tensor], preprocessing: Preprocessing, source: str) -> Clips:
