@@ -10,3 +10,4 @@ TABLE_FILE = "query_table.json"  # unless QUERY_TABLE.FILE says otherwise; of an
 CURVE_FILE = "accuracy_gmacs.png"
 REPORT_FILE = "report.html"
 STDOUT_FILE = "stdout.log"
+LOCK_FILE = ".in_use"
