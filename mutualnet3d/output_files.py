@@ -10,3 +10,4 @@ TABLE_FILE = "query_table.json"  # of an export too
 CURVE_FILE = "accuracy_gmacs.png"
 REPORT_FILE = "report.html"
 STDOUT_FILE = "stdout.log"
+LOCK_FILE = ".in_use"

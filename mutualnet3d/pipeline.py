@@ -15,6 +15,7 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
+from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.files import write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
@@ -36,11 +37,19 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
     ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share training, calibration
     and testing; rank 0 writes.
+
+    Raises:
+        ConfigError: the config cannot be honoured, or another run uses OUTPUT_DIR.
+        ResourceError: memory or disk ran out, or a worker was killed.
     """
     check_supported(cfg)
+    with run_in_output_dir(cfg, processes):
+        return _run(cfg, processes)
+
+
+def _run(cfg, processes: Processes) -> QueryTable | None:
     output = Path(cfg.OUTPUT_DIR)
     if processes.first:
-        output.mkdir(parents=True, exist_ok=True)
         write_text(output / CONFIG_FILE, cfg.dump())
     adaptive = cfg.MUTUALNET.ENABLE
     model = build_model(cfg)

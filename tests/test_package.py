@@ -18,6 +18,7 @@ LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files"),
     ("allocator", "logs", "distributed", "latency"),
+    ("faults",),
     ("operators",),
     ("pathways",),
     ("layers", "config", "query_table"),

@@ -21,6 +21,7 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError, NotCalibratedError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
+from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.output_files import MODEL_FILE
@@ -75,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            table = evaluate_file(file, cfg, group)
+            with run_in_output_dir(cfg, group):
+                table = evaluate_file(file, cfg, group)
         if table is not None:
             print_table(table)
 
