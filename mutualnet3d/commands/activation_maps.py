@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.commands.model_file import config_of, network_of
+from mutualnet3d.commands.model_file import config_of, network_of, require_statistics
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Preprocessing, VideoEntry, build_entries, open_video, read_list
@@ -72,13 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         cfg = config_of(path, arguments.cfg_files, arguments.overrides)
         model = network_of(path, cfg).to(choose_device(cfg))
         check_pools_globally(model)
-        (_localize if arguments.localization else _draw)(arguments, cfg, model)
+        configurations = _configurations(arguments, model)
+        require_statistics(model, configurations, path)
+        (_localize if arguments.localization else _draw)(arguments, cfg, model, configurations)
 
     return guarded(body, "stopped; files that were not finished are not there")
 
 
-def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork) -> None:
-    configurations = _configurations(arguments.configurations or ["full", "smallest"], model)
+def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurations: list[Configuration]) -> None:
     names, why = read_class_names(cfg, cfg.MODEL.NUM_CLASSES)
     if names is None:
         _logger.info(why)
@@ -111,8 +112,7 @@ def _write_video(maps: VideoMaps, path: str, name: str) -> None:
             writer.write(picture, number)
 
 
-def _localize(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork) -> None:
-    configurations = _configurations(arguments.configurations or ["all"], model)
+def _localize(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurations: list[Configuration]) -> None:
     truth, entries = FrameBoxes(arguments.localization), _entries(arguments.list, cfg)
     results = localize(model, cfg, entries, truth, configurations, arguments.threshold, arguments.pathway)
     print_localization(results, Console())
@@ -141,8 +141,9 @@ def print_localization(results: Sequence[Localization], console: Console) -> Non
     console.print(shown)
 
 
-def _configurations(words: Sequence[str], model: AdaptiveNetwork) -> list[Configuration]:
-    """Those that ``words`` name, each once: full, smallest, all (that have statistics), texts, files of texts."""
+def _configurations(arguments: argparse.Namespace, model: AdaptiveNetwork) -> list[Configuration]:
+    """Those that the words name, each once: full, smallest, all (that have statistics), texts, files of texts."""
+    words = arguments.configurations or (["all"] if arguments.localization else ["full", "smallest"])
     named = {"full": (model.space.full,), "smallest": (model.space.smallest,), "all": model.calibrated}
     chosen: list[Configuration] = []
     for word in words:

@@ -5,15 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, ResNet
 
 import mutualnet3d as mn
 from mutualnet3d.errors import ConfigError, ConfigurationError, DataError, NotCalibratedError
-from mutualnet3d.layers import SlimmableBatchNorm3d, activation_of
 from mutualnet3d.visualization.activation_maps import activation_maps
-from tests.deployment.networks import CASES, DEMO
+from tests.deployment.networks import CASES
+from tests.visualization.averaging import averaging_network
 
 CLASSES = [3, 7]
 
@@ -106,28 +105,9 @@ def test_leaves_the_network_as_it_was(networks):
     assert not first.logits.requires_grad
 
 
-def averaging_network():
-    """A Slow with stride 8 whose layers only average: what is bright in the clip is bright in its features."""
-    overrides = ["RESNET.SPATIAL_STRIDES", [[1], [2], [1], [1]], "RESNET.WIDTH_PER_GROUP", 8]
-    overrides += ["DATA.TRAIN_CROP_SIZE", 112, "DATA.TEST_CROP_SIZE", 112, "DATA.TRAIN_JITTER_SCALES", [112, 120]]
-    overrides += ["MUTUALNET.SPATIAL", [72, 90, 112]]
-    model = mn.build_model(mn.load_config(DEMO / "MN_SLOW_SMALL.yaml", overrides)).eval()
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv3d):
-            layer.weight.data.fill_(1 / layer.weight[0].numel())
-        if isinstance(layer, SlimmableBatchNorm3d):
-            layer.weight.data.fill_(1.0)
-            for configuration in model.space.grid():
-                activation = activation_of(configuration, model.space.full)
-                count = layer.slim.count(activation.width)
-                layer.store_statistics(activation, torch.zeros(count), torch.ones(count))
-    model.head.projection.weight.data.fill_(1.0)
-    return model
-
-
 @pytest.fixture(scope="module")
 def averaging():
-    return averaging_network()
+    return averaging_network()[0]
 
 
 CORNERS = [(40, 40), (40, 72), (72, 40), (72, 72)]
