@@ -80,7 +80,7 @@ def activation_maps(
     """The maps of a batch at ``configuration``; the network's mode is restored, its weights gather no gradients.
 
     Args:
-        model: a video network of this package, or an image network that pools in ``avgpool``.
+        model: a network of this package, of videos or images, that pools globally.
         clip: (N, C, T, H, W) float, normalised; of images (N, C, H, W).
         configuration: a calibrated member of the network's space; None = full.
         classes: one class for each clip; None = the one that the network takes it for.
@@ -155,8 +155,12 @@ def _last_layer(model: nn.Module) -> tuple[nn.Module, bool]:
         return head.conv_5_relu, True
     if isinstance(head, BasicHead):
         return head, False
-    if isinstance(pool, (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)):
+    if isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size in (1, (1, 1)):  # ResNets and MobileNetV3 of images
         return pool, False
+    if head is None and pool is None:
+        for name in ("features", "relu"):  # MobileNetV1 and V2; wide ResNets
+            if isinstance(getattr(model, name, None), nn.Module):
+                return getattr(model, name), True
     raise ConfigError(
         f"{type(model).__name__} with {type(head or pool).__name__} has no class activation maps: they need a network "
         "that pools globally before it classifies; detection networks (DETECTION.ENABLE) pool in boxes"

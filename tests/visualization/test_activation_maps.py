@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models import MobileNetV2, ResNet
+from torchvision.models.resnet import BasicBlock
 
 import mutualnet3d as mn
 from mutualnet3d.errors import ConfigError, ConfigurationError, DataError, NotCalibratedError
@@ -138,36 +140,57 @@ def test_the_map_lies_where_the_input_does(averaging, width, spatial, temporal):
     assert np.abs(errors).max() < 8
 
 
-class Pictures(ResNet):
-    """An image network as this package's: called with a configuration that has no temporal part."""
+class Pictures:
+    """Makes torchvision's network one as this package has: called with a configuration without a temporal part."""
 
-    def __init__(self):
-        super().__init__(BasicBlock, [1, 1, 1, 1], num_classes=5)
-        self.space = mn.ConfigurationSpace((1.0, 1.0), (64, 96))
+    space = mn.ConfigurationSpace((1.0, 1.0), (64, 96))
 
     def forward(self, image, configuration):
         side = self.space.scaled_size(configuration, image.shape[-1])
         return super().forward(F.interpolate(image, size=(side, side), mode="bilinear"))
 
 
-def test_images():
+class PictureResNet(Pictures, ResNet):
+    def parts(self):
+        return self.layer4, self.fc
+
+
+class PictureMobileNet(Pictures, MobileNetV2):
+    def parts(self):
+        return self.features, self.classifier[1]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda: PictureResNet(BasicBlock, [1, 1, 1, 1], num_classes=5), lambda: PictureMobileNet(5, width_mult=0.35)],
+    ids=["resnet", "mobilenet"],
+)
+def test_images(build):
     torch.manual_seed(0)
-    model = Pictures().eval()
-    image, classes = torch.randn(2, 3, 96, 96), torch.tensor([4, 1])
+    model, image, classes = build().eval(), torch.randn(2, 3, 96, 96), torch.tensor([4, 1])
+    last, classifier = model.parts()
     for configuration in (model.space.full, model.space.smallest):
         found = activation_maps(model, image, configuration, classes)
         seen = []
-        handle = model.layer4.register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output))
+        handle = last.register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output))
         with torch.no_grad():
             logits = model(image, configuration)
         handle.remove()
-        expected = torch.stack(
-            [(model.fc.weight[k].detach()[:, None, None] * f).sum(0) for k, f in zip(classes, seen[0], strict=True)]
-        )
-        torch.testing.assert_close(found.features[0][:, 0], expected, rtol=1e-4, atol=1e-5)
-        total = logits.gather(1, classes[:, None])[:, 0] - model.fc.bias[classes].detach()
+        weights = classifier.weight[classes].detach()[:, :, None, None]
+        torch.testing.assert_close(found.features[0][:, 0], (weights * seen[0]).sum(1), rtol=1e-4, atol=1e-5)
+        total = logits.gather(1, classes[:, None])[:, 0] - classifier.bias[classes].detach()
         torch.testing.assert_close(found.features[0].mean((1, 2, 3)), total, rtol=1e-4, atol=1e-4)
         assert found.at_clip().shape == (2, 1, 96, 96)
+
+
+class GridPooling(nn.Module):
+    """As VGG: pools to 7 x 7 places."""
+
+    space = Pictures.space
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.avgpool = nn.Identity(), nn.AdaptiveAvgPool2d((7, 7))
 
 
 def test_refusals(networks):
@@ -183,3 +206,5 @@ def test_refusals(networks):
     with pytest.raises(ConfigError, match=r"Slow with RoIHead has no class activation maps.*DETECTION"):
         activation_maps(networks("slow detection").model, clip)
     assert not network.model.head._forward_pre_hooks
+    with pytest.raises(ConfigError, match=r"GridPooling with AdaptiveAvgPool2d has no class activation maps"):
+        activation_maps(GridPooling(), clip)
