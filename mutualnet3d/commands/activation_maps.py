@@ -21,7 +21,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Preprocessing, VideoEntry, build_entries, open_video, read_list
 from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.frame_boxes import FrameBoxes
-from mutualnet3d.errors import DataError
+from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.choice import read_configurations
 from mutualnet3d.evaluation.localization import MATCHING_IOU, THRESHOLD, Localization
 from mutualnet3d.files import write_text
@@ -32,6 +32,7 @@ from mutualnet3d.streaming.writer import VideoWriter
 from mutualnet3d.training.device import choose_device
 from mutualnet3d.visualization.activation_maps import PATHWAYS, check_pools_globally
 from mutualnet3d.visualization.clips import all_clips, middle_clip
+from mutualnet3d.visualization.drawing import plain
 from mutualnet3d.visualization.localization import localize
 from mutualnet3d.visualization.map_panel import draw_moment, heat, to_pixels
 from mutualnet3d.visualization.video_maps import VideoMaps, plot_video_maps, video_maps
@@ -72,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         cfg = config_of(path, arguments.cfg_files, arguments.overrides)
         model = network_of(path, cfg).to(choose_device(cfg))
         check_pools_globally(model)
+        if model.space.temporal is None:
+            raise ConfigError(
+                f"{path}: holds an image network; this command reads videos. See activation_maps() in Python"
+            )
         configurations = _configurations(arguments, model)
         require_statistics(model, configurations, path)
         (_localize if arguments.localization else _draw)(arguments, cfg, model, configurations)
@@ -100,9 +105,10 @@ def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurat
 def _write_video(maps: VideoMaps, path: str, name: str) -> None:
     """The frames that clips are made of, at the pace of the video."""
     heats = [heat(maps.images, row.maps) for row in maps.rows]
+    title = f"Evidence for {plain(maps.class_name)} in {plain(name)}"
     pictures = (
-        to_pixels(draw_moment(maps.images, maps.rows, heats, i, f"{maps.class_name} in {name}, {at / maps.fps:.2f} s"))
-        for i, at in enumerate(maps.frames.tolist())
+        to_pixels(draw_moment(maps.images, maps.rows, heats, i, f"{title}, {frame / maps.fps:.2f} s"))
+        for i, frame in enumerate(maps.frames.tolist())
     )
     first = next(pictures)
     fps = maps.fps * len(maps.frames) / max(1, int(maps.frames[-1] - maps.frames[0]) + 1)

@@ -16,7 +16,7 @@ from mutualnet3d.visualization.drawing import FAINT, INK, new_figure, plain
 
 COLOURS = "turbo"
 STRENGTH, PALE = 0.65, 0.5  # opacity of the highest value; how much of their colours the frames below lose
-CELL, LABEL, GAP, TOP, BOTTOM = 1.15, 2.15, 0.05, 0.62, 0.62  # inches
+CELL, LABEL, GAP, TOP, BOTTOM, LEGEND = 1.15, 2.3, 0.05, 0.62, 0.62, 5.3  # inches
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def draw_panel(
     aspect = images.shape[1] / images.shape[2]
     width = LABEL + len(columns) * (CELL + GAP) + GAP
     height = TOP + (1 + len(rows)) * (CELL * aspect + GAP) + BOTTOM
-    figure = new_figure(max(width, LABEL + 4.2), height)
+    figure = new_figure(max(width, LABEL + LEGEND), height)
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.14 / height, title, va="top", fontsize=10, color=INK)
 
     def cell(row: int, column: int) -> Axes:
@@ -85,6 +85,8 @@ def draw_panel(
         axes = cell(0, column)
         axes.imshow(images[frame])
         axes.set_title(caption, fontsize=7, color=FAINT, pad=3)
+    bold = {"x": 0.1 / figure.get_figwidth(), "fontsize": 9, "fontweight": "bold", "color": INK}
+    figure.text(y=1 - (TOP + CELL * aspect / 2) / height, s="the clip", va="center", **bold)
     for number, row in enumerate(rows, start=1):
         pictures = heat(images, row.maps)
         for column, frame in enumerate(columns):
@@ -94,10 +96,9 @@ def draw_panel(
                 axes.spines[:].set_visible(True)
                 axes.spines[:].set(color=INK, linewidth=1.6)
         middle = 1 - (TOP + number * (CELL * aspect + GAP) + CELL * aspect / 2) / height
-        text = "\n".join(plain(line, 30) for line in row.lines)
-        place = {"x": 0.1 / figure.get_figwidth(), "color": INK}
-        figure.text(y=middle, s=row.name, va="bottom", fontsize=9, fontweight="bold", **place)
-        figure.text(y=middle, s=text, va="top", fontsize=7.5, linespacing=1.3, **place)
+        text = "\n".join(plain(line, 36) for line in row.lines)
+        figure.text(y=middle, s=row.name, va="bottom", **bold)
+        figure.text(bold["x"], middle, text, va="top", fontsize=7.5, linespacing=1.3, color=INK)
     _legend(figure, any(len(row.seen) < len(images) for row in rows))
     return figure
 
@@ -145,10 +146,10 @@ def _legend(figure: Figure, framed: bool) -> None:
     ramp = np.linspace(0, 1, 256)[None, None]
     axes.imshow(heat(np.full((1, 1, 256, 3), 150, np.uint8), ramp)[0], aspect="auto")
     axes.set_yticks([])
-    axes.set_xticks([0, 255], labels=["none", "the row's most"])
+    axes.set_xticks([0, 255], labels=["none", "most in the row"])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=7, colors=INK)
-    axes.set_title("evidence for the class; evidence against it is not drawn", fontsize=7, color=INK, pad=3, loc="left")
+    axes.set_title("evidence for the class (against it: not drawn)", fontsize=7, color=INK, pad=3, loc="left")
     if framed:
-        text = "framed: frames that the configuration\nis given; between them maps are interpolated"
-        figure.text((LABEL + 2.35) / wide, 0.34 / high, text, va="center", fontsize=7, color=INK)
+        text = "framed: frames that the configuration is given;\nbetween them the maps are interpolated"
+        figure.text((LABEL + 2.6) / wide, 0.36 / high, text, va="center", fontsize=7, color=INK)

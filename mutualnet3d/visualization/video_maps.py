@@ -84,7 +84,7 @@ def plot_video_maps(maps: VideoMaps, path: str | os.PathLike, name: str, columns
         raise DataError(f"{columns} columns of frames: draw at least 1")
     shown = frame_indices(len(maps.frames), min(columns, len(maps.frames)))
     captions = [f"{maps.frames[i] / maps.fps:.2f} s" for i in shown]
-    title = f"What speaks for {plain(maps.class_name)} in {plain(name)}"
+    title = f"Evidence for {plain(maps.class_name)} in {plain(name)}"
     save_png(draw_panel(maps.images, maps.rows, shown, captions, title), path)
 
 
