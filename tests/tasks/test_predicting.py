@@ -1,4 +1,4 @@
-"""Videos with several labels and people in boxes at a predictor: the scores of the evaluation, from runs and exports."""
+"""Several labels, and people in boxes, at a predictor: the scores of the evaluation, from runs and exports."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_key_frames_have_the_scores_of_the_evaluation(detection):
                     expected = result.scores_at(configuration)[rows]
                     torch.testing.assert_close(each.scores, expected, atol=1e-5, rtol=1e-5)
                     scale = np.tile(height_width[::-1], 2)
-                    np.testing.assert_allclose(each.boxes, np.minimum(result.boxes[rows] * scale, scale - 1))
+                    np.testing.assert_allclose(each.boxes, np.minimum(result.boxes[rows].numpy() * scale, scale - 1))
                     for labels, scores in zip(each.labels, expected, strict=True):
                         order = scores.argsort(descending=True).tolist()
                         assert [label for label, _ in labels] == [(*CLASSES[:3], "action 4")[i] for i in order]
