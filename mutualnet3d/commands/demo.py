@@ -137,8 +137,8 @@ def _stop_signal() -> Iterator[list]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Classify a long video or a camera clip by clip, within a latency budget that may change; or, with a "
-        "detection network, say what each person in a video does.",
+        description="Classify a long video or a camera clip by clip, within a latency budget that may change; "
+        "or, with a detection network, say what each person in a video does.",
         epilog="The latency of a clip is its preprocessing (crop, normalise, resize for the configuration) and the "
         "network; reading frames, drawing and writing the video are not in it.",
     )
