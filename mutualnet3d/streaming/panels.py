@@ -106,6 +106,7 @@ def _words(entry: Entry, metric: str) -> tuple[str, str]:
     """What runs, and what it costs and reaches."""
     c = entry.configuration
     length = "" if c.temporal is None else f" · {c.temporal} fr"
+    metric = {"top1": "top-1", "map": "mAP"}.get(metric, metric)
     return f"×{c.width:g} · {c.spatial} px{length}", f"{entry.gmacs:.3g} GMACs · {metric} {entry.accuracy:.1f} %"
 
 

@@ -113,7 +113,16 @@ class PeopleOverlay:
         ):
             if labels:
                 chip = panels.names(labels, COLOURS[number % len(COLOURS)], width, unit)
-                above = box[1] - chip.height
-                top = above if above >= 0 else min(box[1], height - caption.height - chip.height)
-                patches.append(Patch(chip, min(box[0], width - chip.width), top))
+                patches.append(Patch(chip, *_place(chip.size, box, (width, height - caption.height))))
         return patches
+
+
+def _place(chip: tuple[int, int], box: list[int], room: tuple[int, int]) -> tuple[int, int]:
+    """Left and top of a chip of (width, height) that hides nobody if it can: above its box, beside it, else in it."""
+    (wide, high), (left, top, right, _) = chip, box
+    if top >= high:
+        return min(left, room[0] - wide), top - high
+    lower = min(top, room[1] - high)
+    if right + wide < room[0]:
+        return right + 1, lower
+    return (left - wide if left >= wide else min(left, room[0] - wide)), lower

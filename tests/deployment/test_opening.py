@@ -43,7 +43,8 @@ def test_a_run_opens_like_an_export(run_directory, export_directory, networks):
     assert run.configurations == tuple(entry.configuration for entry in run.table.entries)
     assert set(run.configurations) == set(network.configurations)
     for name in ("preprocessing", "pathways", "classes", "architecture"):
-        assert getattr(run, name) == getattr(exported, name)
+        assert getattr(run, name) == getattr(exported, name) == getattr(run.description, name)
+    assert not (run.converts or exported.converts)
     clip = network.clip()
     for configuration in run.configurations:
         got = run.build(configuration)(run.pathways.views(clip, configuration))
@@ -54,6 +55,7 @@ def test_a_run_opens_like_an_export(run_directory, export_directory, networks):
 def test_a_run_is_converted_when_it_is_built(backend, tmp_path, networks):
     network = networks("x3d")
     deployment = open_deployment(write_run(tmp_path, network), backend, threads=1)
+    assert deployment.converts
     clip = network.clip(3)
     got = deployment.build(network.small)(deployment.pathways.views(clip, network.small))
     assert relative(got, network.switched(clip, network.small)) < 1e-5

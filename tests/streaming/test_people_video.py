@@ -63,6 +63,16 @@ def test_any_size_and_place(size):
     assert (drawn != 100).any()
 
 
+def test_names_hide_nobody_who_fills_the_height():
+    """Beside the box: to its right where there is room, else to its left."""
+    black = np.zeros((240, 320, 3), np.uint8)
+    for left, (inside, beside) in ((20, (slice(30, 90), slice(105, 140))), (210, (slice(220, 280), slice(170, 205)))):
+        box = np.array([[left, 10.0, left + 80, 210]])
+        drawn = PeopleOverlay((240, 320), "map").draw(black, found(boxes=box, labels=((("golf", 0.5),),)))
+        assert not drawn[20:200, inside].any()
+        assert drawn[10:30, beside].any()
+
+
 def test_people_have_their_own_colours():
     boxes = np.array([[10.0, 90, 60, 200], [200, 90, 280, 200]])
     drawn = PeopleOverlay((240, 320), "map").draw(

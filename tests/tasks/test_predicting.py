@@ -1,5 +1,7 @@
 """Several labels, and people in boxes, at a predictor: the scores of the evaluation, from runs and exports."""
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,11 +12,14 @@ from task_runs import CLASSES, FPS, SECONDS, SIZES, UNSEEN
 from tiny import write_export
 
 import mutualnet3d as mn
+from mutualnet3d.commands.demo import main
 from mutualnet3d.data import build_entries
 from mutualnet3d.data.ava_videos import find_movies
+from mutualnet3d.data.decode import open_video
 from mutualnet3d.errors import DataError
 from mutualnet3d.evaluation.result import load_scores
-from mutualnet3d.predictor import FileBoxes
+from mutualnet3d.predictor import FileBoxes, PersonDetector
+from mutualnet3d.streaming.writer import VideoWriter
 
 
 @pytest.fixture(scope="module", params=["run", "export"])
@@ -190,3 +195,72 @@ def test_threads_share_a_detector(detection):
     with ThreadPoolExecutor(4) as pool:
         for scores, expected in zip(pool.map(detect, jobs), alone, strict=True):
             assert torch.equal(scores, expected)
+
+
+def demo(detection_run, *words):
+    movie_file, run = detection_run
+    return main([str(word) for word in (run.output, "--input", movie_file, "--output", *words)])
+
+
+@pytest.fixture(scope="module")
+def played(detection_run, tmp_path_factory):
+    """A movie of the run as a video file."""
+    path = tmp_path_factory.mktemp("movie") / "one.mp4"
+    with movie(detection_run.cfg) as video, VideoWriter(path, video.size, video.fps) as writer:
+        for number, image in enumerate(video.all_frames()):
+            writer.write(image, number)
+    return path, detection_run
+
+
+def test_the_demo_draws_people(played, tmp_path, capsys):
+    path, run = played
+    boxes, output = Path(run.cfg.AVA.ANNOTATION_DIR) / "found.csv", tmp_path / "out" / "out.mp4"
+    cheapest = run.table.entries[0]
+    assert demo(played, output, "--boxes", boxes, "--max-gmacs", cheapest.gmacs, "--threads", 1, "--top-k", 2) == 0
+    assert sorted(each.name for each in output.parent.iterdir()) == ["out.jsonl", "out.mp4"]
+    assert f"{SECONDS - 1} key frames, {2 * SECONDS - 2} boxes, at {cheapest.configuration}" in capsys.readouterr().out
+    lines = [json.loads(line) for line in (output.parent / "out.jsonl").read_text().splitlines()]
+    predictor = mn.AdaptivePredictor.load(run.output, threads=1)
+    found = predictor.detect(path, FileBoxes.read(boxes, "one"), max_gmacs=cheapest.gmacs, top_k=2)
+    assert [line["second"] for line in lines] == [each.second for each in found]
+    for line, each in zip(lines, found, strict=True):
+        assert [person["box"] for person in line["people"]] == each.boxes.tolist()
+        assert [person["labels"] for person in line["people"]] == [[list(p) for p in labels] for labels in each.labels]
+    with open_video(path) as source, open_video(output) as written:
+        assert (written.num_frames, written.size, written.fps) == (source.num_frames, source.size, source.fps)
+        assert abs(written.frames([0])[0].astype(int) - source.frames([0])[0]).max() > 100
+
+
+def test_the_demo_with_a_detector(played, tmp_path, monkeypatch):
+    class Everybody:
+        def __call__(self, image):
+            return np.array([[0.0, 0, image.shape[1], image.shape[0]]])
+
+    asked = {}
+    monkeypatch.setattr(PersonDetector, "load", lambda weights, **options: asked.update(options) or Everybody())
+    output = tmp_path / "out.mp4"
+    words = ["--detector", "--every", 2, "--seconds", 5, "--min-score", 0.5, "--threshold", 0.0]
+    assert demo(played, output, *words) == 0
+    assert asked == {"min_score": 0.5, "device": "cpu", "download": False}
+    lines = [json.loads(line) for line in output.with_suffix(".jsonl").read_text().splitlines()]
+    assert [line["second"] for line in lines] == [0, 2, 4]
+    assert {len(person["labels"]) for line in lines for person in line["people"]} == {len(CLASSES)}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "ConfigError: .* detects: say where people are with --boxes FILE, or let --detector find them"),
+        (["--boxes", "absent.csv"], r"DataError: absent\.csv: cannot be read"),
+        (["--detector", "absent.pth"], r"DeploymentError: absent\.pth: cannot be read as weights"),
+        (["--detector"], "DeploymentError: the weights of the person detector are not there"),
+        (["--detector", "--schedule", "0:5", "--realtime"], "ConfigError: .* --schedule, --realtime is for networks"),
+        (["--detector", "a.pth", "--max-gmacs", "1e-9"], "BudgetError: no configuration costs at most"),
+    ],
+)
+def test_the_demo_says_what_is_wrong(played, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    assert demo(played, tmp_path / "out.mp4", *words) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Error: " in line]
+    assert re.search(message, line)
+    assert not list(tmp_path.iterdir())
