@@ -44,7 +44,7 @@ def test_a_run_opens_like_an_export(run_directory, export_directory, networks):
     assert set(run.configurations) == set(network.configurations)
     for name in ("preprocessing", "pathways", "classes", "architecture"):
         assert getattr(run, name) == getattr(exported, name) == getattr(run.description, name)
-    assert not (run.converts or exported.converts)
+    assert {run.converts, exported.converts} == {False}
     clip = network.clip()
     for configuration in run.configurations:
         got = run.build(configuration)(run.pathways.views(clip, configuration))
