@@ -21,6 +21,8 @@ from mutualnet3d.errors import DataError
 Detector = Callable[[np.ndarray], np.ndarray]
 """From an image, uint8 (H, W, 3), RGB, to boxes (R, 4), x1, y1, x2, y2 in its pixels."""
 
+BoxArray = np.ndarray | torch.Tensor | Sequence[Sequence[float]]
+
 
 class People(ABC):
     """Boxes by second.
@@ -119,7 +121,7 @@ class _FoundBoxes(People):
         return boxes[have_area(boxes)] / _scale(size)
 
 
-def people_of(boxes: object, size: tuple[int, int]) -> People:
+def people_of(boxes: People | Detector | Mapping[float, BoxArray] | BoxArray, size: tuple[int, int]) -> People:
     """What ``AdaptivePredictor.detect`` takes as ``boxes``, for frames of ``size``; DataError for anything else."""
     if isinstance(boxes, People):
         return boxes
@@ -174,7 +176,7 @@ def checked_second(second: object) -> float:
     return float(second)
 
 
-def _fractions(boxes: object, size: tuple[int, int], what: str) -> np.ndarray:
+def _fractions(boxes: BoxArray, size: tuple[int, int], what: str) -> np.ndarray:
     """From pixels of a frame of ``size`` to fractions of it; DataError for what cannot be boxes in it."""
     pixels, (height, width) = _array(boxes, what), size
     if len(pixels) and pixels.max() <= 1:
@@ -191,7 +193,7 @@ def _fractions(boxes: object, size: tuple[int, int], what: str) -> np.ndarray:
     return pixels / _scale(size)
 
 
-def _array(boxes: object, what: str) -> np.ndarray:
+def _array(boxes: BoxArray, what: str) -> np.ndarray:
     """float64 (R, 4), finite, or DataError."""
     try:
         pixels = np.asarray(boxes.cpu() if isinstance(boxes, torch.Tensor) else boxes, dtype=np.float64)

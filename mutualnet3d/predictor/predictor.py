@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +20,7 @@ from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import DeploymentError
 from mutualnet3d.predictor.choice import Budget, choose, chosen_by_budgets, entry_of
 from mutualnet3d.predictor.labels import LabelRule
-from mutualnet3d.predictor.people import People, key_seconds, people_of
+from mutualnet3d.predictor.people import BoxArray, Detector, People, key_seconds, people_of
 from mutualnet3d.predictor.prediction import Detections, Prediction, StageTimes, checked_views, milliseconds_since
 from mutualnet3d.predictor.scoring import Scoring
 from mutualnet3d.predictor.source import Frames, Source, checked_frames, opened
@@ -164,7 +164,7 @@ class AdaptivePredictor:
     def detect(
         self,
         source: Source,
-        boxes: object,
+        boxes: People | Detector | Mapping[float, BoxArray] | BoxArray,
         *,
         at: float | Sequence[float] | None = None,
         every: float | None = None,

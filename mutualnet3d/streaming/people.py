@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from mutualnet3d.data.decode import open_video
 from mutualnet3d.data.sampling import key_frame_number
 from mutualnet3d.predictor import AdaptivePredictor, Detections
-from mutualnet3d.predictor.people import key_seconds, people_of
+from mutualnet3d.predictor.people import BoxArray, Detector, People, key_seconds, people_of
 from mutualnet3d.streaming import panels
 from mutualnet3d.streaming.overlay import LEAST, Patch, unit_of
 from mutualnet3d.streaming.writer import VideoWriter
@@ -30,7 +30,7 @@ def detection_video(
     predictor: AdaptivePredictor,
     source: str,
     output: str,
-    boxes: object,
+    boxes: People | Detector | BoxArray,
     *,
     every: float | None = None,
     seconds: float | None = None,

@@ -105,7 +105,10 @@ def test_options(folder, video, tmp_path):
         ({"video": str(ROOT / "README.md")}, r"VideoError: .*README\.md: is not a readable video"),
         ({"folder": str(ROOT)}, "DeploymentError: .*neither an export"),
         ({"options": ["--class-names", "none.txt"]}, r"DataError: none\.txt cannot be read"),
-        ({"options": ["--class-names", str(ROOT / "setup.py")]}, r"DataError: \d+ class names for a network of 3"),
+        (
+            {"options": ["--class-names", str(ROOT / "pyproject.toml")]},
+            r"DataError: \d+ class names for a network of 3",
+        ),
         ({"options": ["--boxes", "a.csv", "--top-k", "1"]}, "ConfigError: .* --boxes, --top-k is for networks that de"),
         ({"options": ["--stride", "0"]}, "ConfigError: a stride of 0"),
         ({"options": ["--backend", "abacus"]}, "DeploymentError: backend 'abacus'"),
