@@ -84,19 +84,17 @@ class PersonDetector:
 def _cached(weights: object, download: bool) -> Path:
     """The file of torchvision's ``weights`` in torch.hub's cache."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
-    remedy = (
-        f"fetch {weights.url}, put it at {path}, and start again; or give the boxes of the people, which need no "
-        "detector"
-    )
+    remedy = f"fetch {weights.url} to that place; or give the boxes of the people, which need no detector"
     if not path.is_file():
         if not download:
             raise DeploymentError(
-                f"the weights of the person detector are not there: {path}; ask for their download, or {remedy}"
+                f"the weights of the person detector are not there: {path}; ask for their download (--download, or "
+                f"PersonDetector.load(download=True)), or {remedy}"
             )
         try:
             torch.hub.load_state_dict_from_url(weights.url, check_hash=True, map_location="cpu", weights_only=True)
         except (URLError, OSError, RuntimeError) as error:
-            raise DeploymentError(f"{path.name} cannot be downloaded ({error}): {remedy}") from error
+            raise DeploymentError(f"{path}: cannot be downloaded ({error}); {remedy}") from error
     digits = path.stem.rsplit("-", 1)[1]  # torchvision's file names end with the first digits of the SHA-256
     if not sha256(path).startswith(digits):
         raise DeploymentError(f"{path}: damaged: its SHA-256 does not begin with {digits}; {remedy}")
