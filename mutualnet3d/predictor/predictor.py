@@ -123,7 +123,7 @@ class AdaptivePredictor:
         """The classes of a whole video, at the configuration that :meth:`choose` names.
 
         Args:
-            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB; or what ``open_video`` gives.
+            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB; or what ``open_video`` gave this thread.
             top_k: labels, at least 1; default 5, or with a threshold all above it.
             threshold: name the labels whose probability is at least so much: for videos with several labels.
             views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
@@ -141,7 +141,8 @@ class AdaptivePredictor:
         start = time.perf_counter()
         with opened(source, fps) as video:
             cut = self.deployment.preprocessing.cut_video(video, *views)
-            return self._run(entry, cut, rule, *_reading(video, start))
+            read = _reading(video, start)
+        return self._run(entry, cut, rule, *read)
 
     def predict_clip(
         self,
