@@ -250,7 +250,7 @@ def test_a_table_of_another_model_is_refused(run_directory, tmp_path, networks, 
 
 def test_an_uncalibrated_configuration_is_refused(tmp_path, capsys):
     network = Network("slow")
-    for norm in network.model._norms():
+    for norm in network.model.batch_norms():
         del norm.statistics[network.small]
     folder = write_run(tmp_path, network)
     assert run("--model", folder, "--output", tmp_path / "failed", "--configurations", network.small) == 1
