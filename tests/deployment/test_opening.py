@@ -215,7 +215,7 @@ def test_what_cannot_be_opened_is_said(run_directory, export_directory, tmp_path
 
 def test_an_uncalibrated_table_is_refused(tmp_path):
     network = Network("slow")
-    for norm in network.model._norms():
+    for norm in network.model.batch_norms():
         del norm.statistics[network.small]
     with pytest.raises(NotCalibratedError, match=r"0.63-30-3 has no BatchNorm statistics"):
         open_deployment(write_run(tmp_path, network))
