@@ -64,6 +64,8 @@ SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
   NUM_TRAIN: 60          # videos per class
   NUM_VAL: 10            # videos per class
   NUM_TEST: 20           # videos per class
+  DIFFICULTY: easy       # easy | hard: small objects, slow and fast ones, among others that hardly move: pixels, frames
+                         # and channels each buy accuracy
   SEED: 0                # seed of everything that is rendered
   SIZE: [96, 96]         # height and width of the files, pixels
   NUM_FRAMES: 40         # frames per video

@@ -258,6 +258,7 @@ def _check_own(cfg: CfgNode) -> None:
         f"QUERY_TABLE.WIDTH_STEP is {step} and QUERY_TABLE.WIDTHS {widths}: both name the widths; set one of them",
     )
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
+    _one_of(cfg, ("easy", "hard"), "SYNTHETIC.DIFFICULTY")
     _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS", "AVA.FPS")
     _at_least(cfg, 0, "AVA.START_SECOND")
     _one_of(cfg, ("frames", "segments"), "CHARADES.LISTS")
