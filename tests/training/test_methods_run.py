@@ -60,6 +60,10 @@ def test_a_run_from_videos_to_the_table(runs, name):
     method = Method.from_cfg(tiny_cfg(*keys(name)), model.space)
     assert record["gmacs"] == pytest.approx(8 * expected_step_gmacs(model, method))
     assert model.training_provenance == record
+    shown = (
+        f"{name}, sub-networks learn {record['teacher']}, {record['gmacs'] / 1000:.3g} x 10^12 multiply-adds forward"
+    )
+    assert shown in (runs / name / "report.html").read_text()
     (line,) = [json.loads(x) for x in (runs / name / "log.jsonl").read_text().splitlines() if '"val"' in x]
     assert 0 <= line["top1"] <= 100
     validated = FIXED if name == "independent" else "full"
