@@ -15,6 +15,7 @@ import mutualnet3d as mn
 from mutualnet3d.evaluation.accuracy import topk_hits
 from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.files import write_text
+from mutualnet3d.output_files import SCORES_FILE, TABLE_FILE
 
 DRAWS = 4000  # of the bootstrap
 
@@ -58,7 +59,7 @@ def read(trials: Sequence[Trial], output: Path) -> Outcomes:
     results, trainings, hits = [], [], defaultdict(dict)
     for trial in trials:
         folder = trial.run.folder(output)
-        table, scores = mn.QueryTable.load(folder / "query_table.json"), load_scores(folder / "test_scores.npz")
+        table, scores = mn.QueryTable.load(folder / TABLE_FILE), load_scores(folder / SCORES_FILE)
         for entry in table.entries:
             right = topk_hits(scores.scores_at(entry.configuration), scores.labels, 1).tolist()
             text, count = str(entry.configuration), int(sum(right))
