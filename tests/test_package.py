@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files"),
+    ("methods",),
     ("allocator", "logs", "distributed", "latency"),
     ("faults",),
     ("operators",),

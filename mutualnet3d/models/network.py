@@ -28,6 +28,7 @@ class AdaptiveNetwork(nn.Module):
         alpha: frames of the clip per frame of the Slow pathway; 1 for one-branch networks.
         num_frames: frames of a training clip.
         statistics_provenance: of calibrated configurations, where their statistics come from; ``calibrate`` fills it.
+        training_provenance: method, clips, seconds and the like of the weights' training, which fills it.
     """
 
     space: ConfigurationSpace
@@ -37,13 +38,14 @@ class AdaptiveNetwork(nn.Module):
     detects: bool
     has_fast_pathway: bool
     statistics_provenance: dict[Configuration, dict]
+    training_provenance: dict
 
     def configure(self, cfg) -> None:
         """Read from ``cfg`` what this mixin needs."""
         self.space = space_from_config(cfg)
         self.num_frames, self.input_channels = cfg.DATA.NUM_FRAMES, cfg.DATA.INPUT_CHANNEL_NUM[0]
         self.detects = cfg.DETECTION.ENABLE
-        self.statistics_provenance = {}
+        self.statistics_provenance, self.training_provenance = {}, {}
 
     def forward(
         self,
