@@ -20,7 +20,7 @@ from mutualnet3d.evaluation.result import load_scores
 
 LEFT = {
     *("checkpoints", "config.yaml", "log.jsonl", "stdout.log", "model.pyth", "test_results.json"),
-    *("test_scores.npz", "query_table.json", "accuracy_gmacs.png", "report.html"),
+    *("test_scores.npz", "query_table.json", "accuracy_gmacs.png", "report.html", ".in_use"),
 }
 
 
