@@ -29,7 +29,7 @@ RECIPES = {"slow": "MN_SLOW_SMALL.yaml", "slowfast": "MN_SLOWFAST_SMALL.yaml"}
 PATHWAYS, FEWEST_AND_MOST = {"slow": 1, "slowfast": 2}, {"slow": (3, 8), "slowfast": (2, 4)}
 TASKS = ("detection", "several labels")
 ARMS = ("scratch", "plain", "adaptive", "longer")
-CLASSES, CROP = 8, 64
+CLASSES, SIZES = 8, (30, 38, 48)
 DONE = "seconds.txt"  # in the folder of a finished run
 
 
@@ -67,18 +67,12 @@ def trials(plan: Plan, seeds: list[int]) -> list[Trial]:
 
 
 def network(arch: str) -> list:
-    """What both trainings of a network share; schedule and sizes are the recipe's, but for Slow's crop of 80."""
-    sizes = ["DATA.TRAIN_JITTER_SCALES", [68, 86], "DATA.TRAIN_CROP_SIZE", CROP, "DATA.TEST_CROP_SIZE", CROP]
+    """What both trainings of a network share; what is not here is the recipe's. The sizes are the demo's."""
+    crop = SIZES[-1]
     return [
-        *sizes,
-        "MUTUALNET.SPATIAL",
-        [40, 52, CROP],
-        "MODEL.NUM_CLASSES",
-        CLASSES,
-        "DATA_LOADER.NUM_WORKERS",
-        0,
-        "CALIBRATION.NUM_BATCHES",
-        12,
+        *("DATA.TRAIN_JITTER_SCALES", [52, 64], "DATA.TRAIN_CROP_SIZE", crop, "DATA.TEST_CROP_SIZE", crop),
+        *("MUTUALNET.SPATIAL", list(SIZES), "MODEL.NUM_CLASSES", CLASSES, "CALIBRATION.NUM_BATCHES", 12),
+        *("DATA_LOADER.NUM_WORKERS", 0, "LOG_PERIOD", 100),
     ]
 
 
@@ -99,7 +93,7 @@ def task_cfg(trial: Trial, plan: Plan, output: Path):
         words += ["TRAIN.CHECKPOINT_FILE_PATH", str(output / trial.arch / "source" / "model.pyth")]
     task = detection if trial.task == "detection" else several_labels
     few, most = FEWEST_AND_MOST[trial.arch]
-    grid = [f"{width}-{size}-{time}" for width in (1.0, 0.63) for size in (CROP, 40) for time in (most, few)]
+    grid = [f"{width}-{size}-{time}" for width in (1.0, 0.63) for size in SIZES[::-2] for time in (most, few)]
     return load(trial.arch, [*words, *task(trial.arch, output / "data"), "QUERY_TABLE.CONFIGURATIONS", grid])
 
 
