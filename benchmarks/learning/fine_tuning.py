@@ -39,7 +39,7 @@ class Plan:
 
     archs: tuple[str, ...] = ("slow", "slowfast")
     source_epochs: int = 20
-    task_epochs: int = 10
+    task_epochs: int = 6
     amount: Amount = field(default_factory=Amount)
 
 
@@ -71,7 +71,7 @@ def network(arch: str) -> list:
     crop = SIZES[-1]
     return [
         *("DATA.TRAIN_JITTER_SCALES", [52, 64], "DATA.TRAIN_CROP_SIZE", crop, "DATA.TEST_CROP_SIZE", crop),
-        *("MUTUALNET.SPATIAL", list(SIZES), "MODEL.NUM_CLASSES", CLASSES, "CALIBRATION.NUM_BATCHES", 12),
+        *("MUTUALNET.SPATIAL", list(SIZES), "MODEL.NUM_CLASSES", CLASSES, "CALIBRATION.NUM_BATCHES", 8),
         *("DATA_LOADER.NUM_WORKERS", 0, "LOG_PERIOD", 100),
     ]
 
