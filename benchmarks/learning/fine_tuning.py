@@ -20,6 +20,7 @@ from movie_data import Amount, prepare
 
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
 from mutualnet3d.files import write_text
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.pipeline import run
@@ -81,6 +82,7 @@ def source_cfg(arch: str, plan: Plan, output: Path):
     data = str(output / "data" / "mini8")
     words = ["DATA.PATH_TO_DATA_DIR", data, "DATA.PATH_PREFIX", data, "TEST.ENABLE", False, *epochs(plan.source_epochs)]
     words += ["MODEL.NUM_CLASSES", CLASSES + 1]  # the last is empty: so the tasks do not take the classifier over
+    words += ["CALIBRATION.ENABLE", False]  # every task calibrates anew
     return load(arch, [*words, "OUTPUT_DIR", str(output / arch / "source")])
 
 
@@ -157,16 +159,17 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
     plan, output = SMALL if arguments.small else Plan(), arguments.output
-    prepare(Path(data), output / "data", plan.amount)
     wanted = trials(plan, arguments.seeds)
-    for trial in [] if arguments.summary else wanted:
-        run_once(source_cfg(trial.arch, plan, output))
-        run_once(task_cfg(trial, plan, output))
-    finished = [trial for trial in wanted if (trial.folder(output) / DONE).exists()]
-    if not finished:
-        parser.error(f"{output} holds no finished run of seeds {arguments.seeds}; run without --summary")
-    print(summarise(output, finished, lambda trial: task_cfg(trial, plan, output)))
-    return 0
+
+    def body() -> None:
+        prepare(Path(data), output / "data", plan.amount)
+        for trial in [] if arguments.summary else wanted:
+            run_once(source_cfg(trial.arch, plan, output))
+            run_once(task_cfg(trial, plan, output))
+        finished = [trial for trial in wanted if (trial.folder(output) / DONE).exists()]
+        print(summarise(output, finished, lambda trial: task_cfg(trial, plan, output)))
+
+    return guarded(body, "stopped; the same command goes on where it stopped")
 
 
 if __name__ == "__main__":

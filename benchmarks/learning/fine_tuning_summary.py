@@ -15,6 +15,7 @@ import mutualnet3d as mn
 from mutualnet3d.data import build_entries
 from mutualnet3d.data.ava_files import KeyFrame, read_detections, read_exclusions, read_ground_truth, read_label_map
 from mutualnet3d.data.ava_list import box_lists, evaluation_files
+from mutualnet3d.errors import DataError
 from mutualnet3d.evaluation.ava_map import ava_map, scored_boxes
 from mutualnet3d.evaluation.charades_map import charades_map
 from mutualnet3d.files import write_text
@@ -44,7 +45,11 @@ class Chance(NamedTuple):
 
 
 def summarise(output: Path, finished: Sequence, cfg_of: Callable) -> str:
-    """Write ``runs.csv``, ``table.md`` and ``map_gmacs.png`` of the trials ``finished``; the table's text."""
+    """Write ``runs.csv``, ``table.md`` and ``map_gmacs.png`` of the trials ``finished``; the table's text.
+
+    Raises DataError where no run is finished."""
+    if not finished:
+        raise DataError(f"{output} holds no finished run of these seeds; run without --summary")
     found = [row for trial in finished for row in _read(trial, Path(cfg_of(trial).OUTPUT_DIR))]
     chances = {trial.task: chance(cfg_of(trial)) for trial in finished}
     rows = io.StringIO()
