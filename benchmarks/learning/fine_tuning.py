@@ -39,12 +39,13 @@ class Plan:
     """What is trained, and for how long: epochs of the single-label network and of each run on a task."""
 
     archs: tuple[str, ...] = ("slow", "slowfast")
+    arms: tuple[str, ...] = ARMS
     source_epochs: int = 20
     task_epochs: int = 6
     amount: Amount = field(default_factory=Amount)
 
 
-SMALL = Plan(("slow",), 1, 1, Amount(movies=2, clips=16))
+SMALL = Plan(("slow",), ("plain", "adaptive"), 1, 1, Amount(movies=2, clips=16))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class Trial:
 
 def trials(plan: Plan, seeds: list[int]) -> list[Trial]:
     """In the order in which they are run: whole comparisons of one seed after another, the first network's first."""
-    order = [(arch, ARMS[:3]) for arch in plan.archs] + [(arch, ARMS[3:]) for arch in plan.archs]
+    last = [arm for arm in plan.arms if arm == "longer"]  # a control that takes longer than the rest together
+    first = [arm for arm in plan.arms if arm not in last]
+    order = [(arch, arms) for arms in (first, last) for arch in plan.archs]
     return [Trial(arch, task, arm, seed) for arch, arms in order for seed in seeds for task in TASKS for arm in arms]
 
 
@@ -151,7 +154,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs on a task")
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--summary", action="store_true", help="train nothing, summarise the runs that are finished")
-    parser.add_argument("--small", action="store_true", help="a part of the data, one epoch, Slow alone: a test")
+    parser.add_argument("--small", action="store_true", help="a part of the data, one epoch, two arms of Slow: a test")
     arguments = parser.parse_args()
     data = os.environ.get("MUTUALNET3D_DATA")
     if not data or not (Path(data) / "jhmdb_movies").is_dir():

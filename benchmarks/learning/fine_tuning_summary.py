@@ -56,7 +56,7 @@ def summarise(output: Path, finished: Sequence, cfg_of: Callable) -> str:
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerows([Found._fields, *found])
     write_text(output / "runs.csv", rows.getvalue())
-    text = table(found, chances)
+    text = table(found, chances) + "\n" + differences(found)
     write_text(output / "table.md", text)
     draw(found, chances, output / "map_gmacs.png")
     return text
@@ -117,10 +117,33 @@ def table(found: Sequence[Found], chances: dict[str, Chance]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
+def differences(found: Sequence[Found]) -> str:
+    """Markdown: points of mAP between two arms with equal seeds, at full and for the adaptive arm also at smallest."""
+    values: dict[tuple, dict[int, float]] = defaultdict(dict)
+    for row in sorted(found, key=lambda row: row.gmacs):  # of a run the cheapest comes first, and full last
+        values[row.task, row.arch, row.arm][row.seed] = row.map
+        values[row.task, row.arch, "smallest"].setdefault(row.seed, row.map)
+    pairs = {
+        "plain - scratch": ("plain", "scratch"),
+        "adaptive at full - plain": ("adaptive", "plain"),
+        "adaptive at smallest - plain": ("smallest", "plain"),
+        "plain - longer": ("plain", "longer"),
+    }
+    lines = ["| task | network | difference | points, mean ± s.d. | each seed |", "|---|---|---|---|---|"]
+    for task, arch in dict.fromkeys((row.task, row.arch) for row in found):
+        for name, (one, other) in pairs.items():
+            more, less = values[task, arch, one], values[task, arch, other]
+            if both := sorted(more.keys() & less.keys()):
+                points = [more[seed] - less[seed] for seed in both]
+                each = ", ".join(f"{value:+.1f}" for value in points)
+                lines.append(f"| {task} | {arch} | {name} | {mean_and_deviation(points, '+')} | {each} |")
+    return "\n".join(lines) + "\n"
+
+
+def mean_and_deviation(values: Sequence[float], sign: str = "") -> str:
     """For people; one value has no deviation."""
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
+    return f"{statistics.mean(values):{sign}.1f}{deviation}"
 
 
 def draw(found: Sequence[Found], chances: dict[str, Chance], path: Path) -> None:

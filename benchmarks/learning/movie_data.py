@@ -42,7 +42,7 @@ def prepare(source: Path, target: Path, amount: Amount) -> None:
     check_films(source, [slot.clip for name in movies["val"] for slot in slots[name]])
     _write_mini8(source / "jhmdb", target / "mini8", amount.clips)
     shutil.copytree(source / "jhmdb_movies" / "ava" / "annotations", target / "ava", dirs_exist_ok=True)
-    classes = [line.split()[1] for line in (source / "jhmdb_movies" / "charades" / "classes.txt").open()]
+    classes = [name for _, name in read_list(source / "jhmdb_movies" / "charades" / "classes.txt")]
     rows = {part: ["id,actions\n"] for part in PARTS}
     for part, names in movies.items():
         for name in names:
@@ -99,8 +99,8 @@ def read_slots(path: Path) -> dict[str, list[Slot]]:
 
 
 def read_list(path: Path) -> Iterator[tuple[str, str]]:
-    """(path, label) of a list in Kinetics format."""
-    return (tuple(line.split()) for line in path.open())
+    """The two columns of a list, for example path and label in Kinetics format."""
+    return (tuple(line.split()) for line in path.read_text().splitlines())
 
 
 def small_frames(path: Path) -> np.ndarray:
