@@ -122,7 +122,8 @@ def differences(found: Sequence[Found]) -> str:
     values: dict[tuple, dict[int, float]] = defaultdict(dict)
     for row in sorted(found, key=lambda row: row.gmacs):  # of a run the cheapest comes first, and full last
         values[row.task, row.arch, row.arm][row.seed] = row.map
-        values[row.task, row.arch, "smallest"].setdefault(row.seed, row.map)
+        if row.arm == "adaptive":
+            values[row.task, row.arch, "smallest"].setdefault(row.seed, row.map)
     pairs = {
         "plain - scratch": ("plain", "scratch"),
         "adaptive at full - plain": ("adaptive", "plain"),
