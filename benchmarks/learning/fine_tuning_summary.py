@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 import mutualnet3d as mn
 from mutualnet3d.data import build_entries
@@ -159,18 +160,23 @@ def draw(found: Sequence[Found], chances: dict[str, Chance], path: Path) -> None
             costs: dict[float, list[float]] = defaultdict(list)
             for row in shown:
                 if row.arm == arm:
-                    costs[row.gmacs * (1 + 0.03 * (index - 1))].append(row.map)  # beside one another at full
+                    costs[row.gmacs * (1 + 0.06 * (index - 1))].append(row.map)  # beside one another at full
             for cost, values in costs.items():
-                axes.plot([cost, cost], [min(values), max(values)], color=colour, linewidth=1.2, alpha=0.6)
-                axes.plot([cost] * len(values), values, ".", color=colour, alpha=0.6, markersize=4)
+                axes.plot([cost, cost], [min(values), max(values)], color=colour, linewidth=1.2)
+                axes.plot([cost] * len(values), values, ".", color=colour, markersize=4)
             means = sorted((cost, statistics.mean(values)) for cost, values in costs.items())
-            axes.plot(*zip(*means, strict=True), linestyle="", marker="osD^"[index], color=colour, label=arm)
+            axes.plot(
+                *zip(*means, strict=True), linestyle="", marker="osD^"[index], mfc="none", ms=8, color=colour, label=arm
+            )
         level = chances[task]
         axes.axhspan(level.mean - level.deviation, level.mean + level.deviation, color=FAINT, alpha=0.2, linewidth=0)
         axes.axhline(level.mean, color=FAINT, linestyle="--", linewidth=1, label="random scores")
-        axes.set(xscale="log", ylim=(0, None), xlabel="GMACs per view", ylabel="mAP (%)")
+        axes.set(xscale="log", ylim=(level.mean - 10, None), xlabel="GMACs per view", ylabel="mAP (%)")
         axes.set_title(f"{task}, {arch}", fontsize=10, loc="left")
-        axes.legend(fontsize=7, loc="lower right")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.legend(fontsize=7, loc="center right")
         tidy(axes)
     figure.tight_layout()
     save_png(figure, path)
