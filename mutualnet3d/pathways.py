@@ -1,4 +1,4 @@
-"""From a clip or an image and a configuration to the views that a backbone eats. Needs no network: deployed ones use it too."""
+"""From a clip or an image and a configuration to the views that a backbone eats; deployed networks use it too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class PathwayRule:
 
         The Slow pathway keeps ``floor(linspace(0, T - 1, T // alpha))`` of the clip's frames (PySlowFast's rule), at
         a temporal resolution below full the same rule of those, and is resized bilinearly per frame
-        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper). Images are resized likewise.
+        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper). An
+        image is only resized.
 
         Raises:
             ConfigurationError: the configuration is outside the space.

@@ -74,8 +74,8 @@ def get_cfg() -> CfgNode:
     """A new copy of the defaults, as ``fvcore.common.config.CfgNode``.
 
     It holds every key of PySlowFast 1.0, the keys that its public repository added since (``pyslowfast_keys.py``) and
-    the nodes ``MUTUALNET``, ``IMAGE``, ``CALIBRATION``, ``QUERY_TABLE`` and ``SYNTHETIC``. With ``MUTUALNET.ENABLE`` False, the
-    default, a run is plain PySlowFast training.
+    the nodes of this package, ``MUTUALNET`` and those after it. With ``MUTUALNET.ENABLE`` False, the default, a run is
+    plain PySlowFast training.
     """
     return _defaults().clone()
 

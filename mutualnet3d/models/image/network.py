@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.layers import SlimmableLinear, activate, make_slimmable
-from mutualnet3d.models.image.rule import ImageRule
 from mutualnet3d.models.heads import without_autocast
+from mutualnet3d.models.image.rule import ImageRule
 from mutualnet3d.models.network import AdaptiveNetwork
 
 
