@@ -31,11 +31,8 @@ class VGG(ImageNetwork, vgg.VGG):
         check_common(cfg)
         with torch.device("meta"):  # torchvision's classifier has one size, and 120 million weights
             super().__init__(nn.Identity(), cfg.MODEL.NUM_CLASSES, init_weights=False, dropout=cfg.MODEL.DROPOUT_RATE)
-        channels, hidden = (
-            [_scaled(c, cfg.IMAGE.WIDTH_FACTOR) for c in cfgs["D"]],
-            _scaled(HIDDEN, cfg.IMAGE.WIDTH_FACTOR),
-        )
-        last = channels[-2]
+        *channels, hidden = [_scaled(c, cfg.IMAGE.WIDTH_FACTOR) for c in (*vgg.cfgs["D"], HIDDEN)]
+        last = channels[-2]  # behind it stands a pooling
         self.features = vgg.make_layers(channels, batch_norm=cfg.MODEL.ARCH == "vgg16_bn")
         sizes = {0: (last * CELLS, hidden), 3: (hidden, hidden), 6: (hidden, cfg.MODEL.NUM_CLASSES)}
         for number, size in sizes.items():
