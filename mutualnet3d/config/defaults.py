@@ -22,6 +22,11 @@ MUTUALNET:
   NUM_RANDOM: 1          # random configurations per iteration, besides the full and the smallest
   DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum
 
+IMAGE:                   # networks of images (MODEL.ARCH mobilenet_v1, resnet50, wide_resnet, ...)
+  AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the
+                         # centre of TEST_CROP_SIZE from a shorter side of TEST_CROP_SIZE / DATA.IN_VAL_CROP_RATIO
+  DOWNLOAD: False        # TRAIN.DATASET cifar10 and cifar100: True fetches the files where they are not there
+
 CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   ENABLE: True           # recompute the BatchNorm statistics of every configuration before evaluation
   NUM_BATCHES: 16        # batches of training clips per configuration
@@ -41,6 +46,10 @@ QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE Fals
 
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
+
+SOLVER:
+  ZERO_WD_DEPTHWISE: False # True: no weight decay of depthwise convolutions, as the paper trains MobileNets
+  LABEL_SMOOTHING: 0.0   # MODEL.LOSS_FUNC cross_entropy: share of full's target that is spread over all classes, [0, 1)
 
 CHARADES:                # TRAIN.DATASET charades
   LISTS: frames          # frames: PySlowFast's train.csv and val.csv, pictures of frames, labels per frame

@@ -33,6 +33,12 @@ def choose_device(cfg) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
+def to_device(model: torch.nn.Module, cfg) -> torch.nn.Module:
+    """``model`` on the device of ``cfg``, its convolutions stored channels last: as clips and images come."""
+    model = model.to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    return model.to(memory_format=torch.channels_last)
+
+
 def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.AbstractContextManager]:
     """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION."""
     if not cfg.TRAIN.MIXED_PRECISION:
