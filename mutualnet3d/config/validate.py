@@ -7,6 +7,7 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigError, ConfigurationError
 
@@ -176,10 +177,11 @@ def _check_solver(cfg: CfgNode) -> None:
 def _check_space(cfg: CfgNode) -> None:
     width = _list_of(cfg, "MUTUALNET.WIDTH", _positive, "2 positive numbers: lowest and highest width", 2)
     _require(width[0] <= width[1], f"MUTUALNET.WIDTH is {width}; the first, the lowest, must not exceed the second")
-    axes = (
-        ("SPATIAL", cfg.DATA.TRAIN_CROP_SIZE, "DATA.TRAIN_CROP_SIZE"),
-        ("TEMPORAL", slow_frames(cfg), _frames_name(cfg)),
-    )
+    axes = [("SPATIAL", cfg.DATA.TRAIN_CROP_SIZE, "DATA.TRAIN_CROP_SIZE")]
+    if is_image_network(cfg):
+        _check_image_network(cfg)
+    else:
+        axes.append(("TEMPORAL", slow_frames(cfg), _frames_name(cfg)))
     for name, full, source in axes:
         key = f"MUTUALNET.{name}"
         values = _list_of(cfg, key, _positive_int, "positive integers")
@@ -191,6 +193,31 @@ def _check_space(cfg: CfgNode) -> None:
         )
     _at_least(cfg, 1, "MUTUALNET.DIVISOR")
     _at_least(cfg, 0, "MUTUALNET.NUM_RANDOM", "MUTUALNET.DISTILL_WEIGHT")
+
+
+def _check_image_network(cfg: CfgNode) -> None:
+    """Images have no temporal axis; widths above 1 are those of a network that is built as wide."""
+    arch, factor, highest = cfg.MODEL.ARCH, cfg.IMAGE.WIDTH_FACTOR, cfg.MUTUALNET.WIDTH[1]
+    _require(
+        not cfg.MUTUALNET.TEMPORAL,
+        f"MUTUALNET.TEMPORAL is {cfg.MUTUALNET.TEMPORAL}; images of MODEL.ARCH {arch} have no frames: write []",
+    )
+    _require(factor > 0, f"IMAGE.WIDTH_FACTOR is {factor}; it must be above 0")
+    _require(
+        factor == 1 or arch.startswith(("mobilenet", "vgg")),
+        f"IMAGE.WIDTH_FACTOR is {factor}; {arch} has no such factor: write 1.0"
+        + (", and set IMAGE.WIDEN_FACTOR" if arch == "wide_resnet" else ""),
+    )
+    _require(
+        highest <= 1 or factor == highest,
+        f"MUTUALNET.WIDTH is {cfg.MUTUALNET.WIDTH} and IMAGE.WIDTH_FACTOR {factor}; widths above 1 need the network "
+        f"built that wide: set IMAGE.WIDTH_FACTOR {highest}, or MUTUALNET.WIDTH below 1",
+    )
+    _at_least(cfg, 1, "IMAGE.WIDEN_FACTOR")
+    _require(
+        cfg.IMAGE.DEPTH >= 10 and cfg.IMAGE.DEPTH % 6 == 4,
+        f"IMAGE.DEPTH is {cfg.IMAGE.DEPTH}; a wide ResNet has 6 n + 4 convolutions: 10, 16, 22, 28, 40",
+    )
 
 
 def _frames_name(cfg: CfgNode) -> str:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import torch
 
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.models.image import MobileNetV2
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.slow import Slow
 from mutualnet3d.models.slowfast import SlowFast
 from mutualnet3d.models.x3d import X3D
 
-ARCHITECTURES: dict[str, type[AdaptiveNetwork]] = {"slow": Slow, "slowonly": Slow, "slowfast": SlowFast, "x3d": X3D}
+ARCHITECTURES: dict[str, type[AdaptiveNetwork]] = {
+    "slow": Slow,
+    "slowonly": Slow,
+    "slowfast": SlowFast,
+    "x3d": X3D,
+    "mobilenet_v2": MobileNetV2,
+}
 
 
 def build_model(cfg) -> AdaptiveNetwork:
