@@ -5,6 +5,7 @@ import re
 
 from fvcore.common.config import CfgNode
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.config.defaults import get_cfg
 from mutualnet3d.errors import ConfigError
 
@@ -68,6 +69,12 @@ def check_supported(cfg: CfgNode) -> None:
         raise ConfigError(
             "DATA.REVERSE_INPUT_CHANNEL is True; clips are always RGB, which it stands for with TRAIN.DATASET charades "
             "only; leave it False"
+        )
+    test = cfg.TEST
+    if is_image_network(cfg) and (test.NUM_ENSEMBLE_VIEWS, test.NUM_SPATIAL_CROPS) != (1, 1):
+        raise ConfigError(
+            f"TEST.NUM_ENSEMBLE_VIEWS is {test.NUM_ENSEMBLE_VIEWS} and TEST.NUM_SPATIAL_CROPS "
+            f"{test.NUM_SPATIAL_CROPS}; images of MODEL.ARCH {cfg.MODEL.ARCH} have one view: set both to 1"
         )
     for key in changed:
         if UNREAD.fullmatch(key):

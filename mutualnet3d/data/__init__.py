@@ -5,6 +5,7 @@ from mutualnet3d.data.ava_table import KeyFrameTable
 from mutualnet3d.data.build import Entries, build_entries, describe_list, test_dataset, train_dataset
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.data.detection import DetectionBatch, DetectionTrainItem, KeyFrameItem
+from mutualnet3d.data.images import ImageEntry, open_media
 from mutualnet3d.data.kinetics import Entry, TestItem, TestVideos, TrainClips, TrainItem
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
@@ -19,6 +20,7 @@ __all__ = [
     "Entries",
     "Entry",
     "EpochSampler",
+    "ImageEntry",
     "KeyFrameItem",
     "KeyFrameTable",
     "KeyFrames",
@@ -35,6 +37,7 @@ __all__ = [
     "build_entries",
     "describe_list",
     "normalise",
+    "open_media",
     "open_video",
     "read_list",
     "test_dataset",

@@ -10,7 +10,7 @@ from mutualnet3d.data.ava import DetectionClips, KeyFrames
 from mutualnet3d.data.ava_list import box_lists, read_key_frames
 from mutualnet3d.data.ava_table import KeyFrameTable
 from mutualnet3d.data.charades_list import charades_list, read_charades
-from mutualnet3d.data.image_lists import cifar_files, read_cifar, read_image_folder, split_folder
+from mutualnet3d.data.image_lists import cifar_files, has_folder, read_cifar, read_image_folder, split_folder
 from mutualnet3d.data.kinetics import Entry, TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import read_list
 from mutualnet3d.errors import ConfigError
@@ -34,7 +34,7 @@ def build_entries(cfg, split: str) -> Entries:
         DataError: naming file and line, see ``read_list``, ``read_charades``, ``read_key_frames``,
             ``read_image_folder``, ``read_cifar``.
     """
-    name = _dataset_name(cfg, "TEST" if split == "test" else "TRAIN")
+    name = _dataset_name(cfg, split)
     if name == "synthetic":
         from mutualnet3d.data.synthetic import ensure_dataset
 
@@ -57,13 +57,23 @@ def test_dataset(entries: Entries, cfg, num_views: int, num_crops: int) -> TestV
 def describe_list(entries: Entries, cfg, split: str) -> dict[str, str]:
     """Where the ``entries`` of ``split`` come from, for records: ``list``, the files that name them, and
     ``list_sha256``, of these files. Folders of images have no list: it is of their paths and labels."""
-    name = _dataset_name(cfg, "TEST" if split == "test" else "TRAIN")
+    name = _dataset_name(cfg, split)
     if name == "imagenet":
         folder = split_folder(cfg, split)
         text = "".join(f"{Path(path).relative_to(folder).as_posix()} {label}\n" for path, label in entries)
         return {"list": str(folder), "list_sha256": hashlib.sha256(os.fsencode(text)).hexdigest()}
     files = _list_files(name, cfg, split)
     return {"list": ", ".join(map(str, files)), "list_sha256": ", ".join(map(sha256, files))}
+
+
+def has_list(cfg, split: str) -> bool:
+    """Whether the files that name the items of ``split``, or the folders of images, are here."""
+    name = _dataset_name(cfg, split)
+    if not cfg.DATA.PATH_TO_DATA_DIR:
+        return False
+    if name == "imagenet":
+        return has_folder(cfg, split)
+    return all(path.is_file() for path in _list_files(name, cfg, split))
 
 
 def _list_files(name: str, cfg, split: str) -> tuple[Path, ...]:
@@ -87,7 +97,8 @@ _READERS = {
 test_dataset.__test__ = False  # pytest: this is no test
 
 
-def _dataset_name(cfg, node: str) -> str:
+def _dataset_name(cfg, split: str) -> str:
+    node = "TEST" if split == "test" else "TRAIN"
     name = cfg[node].DATASET.lower()
     if name not in DATASETS:
         raise ConfigError(f"{node}.DATASET is {cfg[node].DATASET!r}; it must be one of {', '.join(DATASETS)}")

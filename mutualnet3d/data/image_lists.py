@@ -50,10 +50,9 @@ def split_folder(cfg, split: str) -> Path:
     root = Path(cfg.DATA.PATH_TO_DATA_DIR)
     if (root / split).is_dir():
         return root / split
-    other = _OTHER.get(split)
-    if other and (root / other).is_dir():
-        _logger.info("%s: there is no %s folder; %s is used as %s", root, split, other, split)
-        return root / other
+    if has_folder(cfg, split):
+        _logger.info("%s: there is no %s folder; %s is used as %s", root, split, _OTHER[split], split)
+        return root / _OTHER[split]
     raise DataError(
         f"{root / split}: no such folder; expected is one folder per class there, of images: "
         f"{root / split}/<class>/<name>.jpg. DATA.PATH_TO_DATA_DIR names the folder above {split}"
@@ -68,6 +67,11 @@ def image_classes(cfg) -> tuple[str, ...]:
     if _name(cfg) in _CIFAR:
         return tuple(_open_cifar(cfg, train=False, download=False).classes)
     return tuple(_subfolders(_class_folder(cfg)))
+
+
+def has_folder(cfg, split: str) -> bool:
+    """Whether there is a folder of ``split``, or one that stands for it."""
+    return any(Path(cfg.DATA.PATH_TO_DATA_DIR, name).is_dir() for name in (split, _OTHER.get(split, split)))
 
 
 def _class_folder(cfg) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.models.space import space_from_config
 
@@ -35,8 +36,8 @@ def choose_device(cfg) -> torch.device:
 
 def to_device(model: torch.nn.Module, cfg) -> torch.nn.Module:
     """``model`` on the device of ``cfg``, its convolutions stored channels last: as clips and images come."""
-    model = model.to(choose_device(cfg), memory_format=torch.channels_last_3d)
-    return model.to(memory_format=torch.channels_last)
+    layout = torch.channels_last if is_image_network(cfg) else torch.channels_last_3d
+    return model.to(choose_device(cfg), memory_format=layout)
 
 
 def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.AbstractContextManager]:
