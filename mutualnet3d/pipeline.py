@@ -108,7 +108,14 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
     try:
         entries = read_checkpoint(path)
     except CheckpointError:  # of another library, or damaged: load_weights tells them apart
-        _logger.info("weights: %s", load_weights(model, path))
+        report = load_weights(model, path)
+        _logger.info("weights: %s", report)
+        if report.lacks_statistics:
+            raise ConfigError(
+                f"{path} has no BatchNorm statistics of the full network: load it with mutualnet3d.load_weights, run "
+                "mutualnet3d.calibrate with model.space.full among the configurations, and test what "
+                "mutualnet3d.models.artefact.save_model wrote"
+            ) from None
         return
     check_space(entries, model, path)
     load_state(entries, model, path)

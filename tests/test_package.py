@@ -23,6 +23,7 @@ LEVELS = (
     ("layers", "config", "query_table"),
     ("models", "data"),
     ("calibration", "counting", "evaluation"),
+    ("training_cost",),
     ("visualization",),
     ("training",),
     ("testing", "deployment"),
