@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import torch
-
 from mutualnet3d.calibration import discard_statistics
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration
@@ -23,7 +21,7 @@ from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.checkpoint import newest_readable
-from mutualnet3d.training.device import choose_device
+from mutualnet3d.training.device import to_device
 from mutualnet3d.training.loop import Lists, train
 from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
 
@@ -59,7 +57,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
         model = _as_from_file(model, cfg)
     else:
         _load_trained_weights(model, cfg)
-    model.to(choose_device(cfg), memory_format=torch.channels_last_3d).eval()
+    to_device(model, cfg).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
         _calibrate(model, cfg, to_calibrate, lists.train if lists else None, processes)
     _save(model, cfg, processes)

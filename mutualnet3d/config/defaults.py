@@ -27,6 +27,9 @@ IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of ima
                          # with MUTUALNET.WIDTH [1.0, 2.0] it must be 2.0, so that width 1.0 is the published network
   DEPTH: 28              # wide_resnet: convolutions, 6 n + 4
   WIDEN_FACTOR: 10       # wide_resnet: the stages have 16, 32 and 64 channels times this
+  AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the
+                         # centre of TEST_CROP_SIZE from a shorter side of TEST_CROP_SIZE / DATA.IN_VAL_CROP_RATIO
+  DOWNLOAD: False        # TRAIN.DATASET cifar10 and cifar100: True fetches the files where they are not there
 
 CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   ENABLE: True           # recompute the BatchNorm statistics of every configuration before evaluation
@@ -47,6 +50,10 @@ QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE Fals
 
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
+
+SOLVER:
+  ZERO_WD_DEPTHWISE: False # True: no weight decay of depthwise convolutions, as the paper trains MobileNets
+  LABEL_SMOOTHING: 0.0   # MODEL.LOSS_FUNC cross_entropy: share of full's target that is spread over all classes, [0, 1)
 
 CHARADES:                # TRAIN.DATASET charades
   LISTS: frames          # frames: PySlowFast's train.csv and val.csv, pictures of frames, labels per frame

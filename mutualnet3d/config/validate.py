@@ -7,13 +7,14 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
-from mutualnet3d.config.architectures import is_image_network
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigError, ConfigurationError
 
 LOSSES = ("cross_entropy", "bce", "bce_logit")
 NORMS = ("batchnorm", "sync_batchnorm")
 DECODERS = ("pyav", "decord", "torchvision")
+AUGMENTATIONS = ("none", "cifar", "resnet", "mobile")
 POLICIES = ("cosine", "steps_with_relative_lrs")
 
 
@@ -122,6 +123,9 @@ def _check_data(cfg: CfgNode) -> None:
     _require(bool(cfg.DATA.INPUT_CHANNEL_NUM), "DATA.INPUT_CHANNEL_NUM is empty; write [3], for SlowFast [3, 3]")
     _one_of(cfg, DECODERS, "DATA.DECODING_BACKEND")
     _one_of(cfg, ("sum", "max"), "DATA.ENSEMBLE_METHOD")
+    _one_of(cfg, AUGMENTATIONS, "IMAGE.AUGMENTATION")
+    ratio = cfg.DATA.IN_VAL_CROP_RATIO
+    _require(0 < ratio <= 1, f"DATA.IN_VAL_CROP_RATIO is {ratio}; it must be above 0 and at most 1")
     if cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH:
         frames, alpha = cfg.DATA.NUM_FRAMES, cfg.SLOWFAST.ALPHA
         _at_least(cfg, 1, "SLOWFAST.ALPHA", "SLOWFAST.BETA_INV")
@@ -144,7 +148,13 @@ def _check_model(cfg: CfgNode) -> None:
 
 
 def _check_solver(cfg: CfgNode) -> None:
-    solver = cfg.SOLVER
+    solver, smoothing = cfg.SOLVER, cfg.SOLVER.LABEL_SMOOTHING
+    _require(0 <= smoothing < 1, f"SOLVER.LABEL_SMOOTHING is {smoothing}; it must lie in [0, 1)")
+    _require(
+        not smoothing or cfg.MODEL.LOSS_FUNC == "cross_entropy",
+        f"SOLVER.LABEL_SMOOTHING is {smoothing}; MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC} does not smooth labels: set it "
+        "to 0, or MODEL.LOSS_FUNC cross_entropy",
+    )
     _at_least(cfg, 0, "SOLVER.BASE_LR", "SOLVER.WARMUP_START_LR", "SOLVER.COSINE_END_LR", "SOLVER.WARMUP_EPOCHS")
     _at_least(cfg, 0, "SOLVER.WEIGHT_DECAY", "SOLVER.MOMENTUM")
     _at_least(cfg, 1, "SOLVER.MAX_EPOCH")

@@ -1,4 +1,4 @@
-"""The names of the classes, where the config or the data's folder has a file of them."""
+"""The names of the classes, where the config or the data has them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mutualnet3d.architectures import is_image_network
+from mutualnet3d.data.image_lists import image_classes
+from mutualnet3d.errors import DataError
+
 
 def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | None, str]:
     """(names in label order or None, why there are none).
 
     TENSORBOARD.CLASS_NAMES_PATH (PySlowFast's: JSON, name -> label) where it is set, else ``classes.txt`` in
-    DATA.PATH_TO_DATA_DIR: a name a line, in label order.
+    DATA.PATH_TO_DATA_DIR: a name a line, in label order; else, of images, the names of the class folders or CIFAR's.
 
     Args:
         cfg: a config, or None.
@@ -24,8 +28,13 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
         return None, "Classes are numbers: the config names no folder of data, where classes.txt would be."
     path = Path(listed) if listed else Path(folder) / "classes.txt"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        names = _from_json(text) if listed else tuple(line.strip() for line in text.splitlines() if line.strip())
+        if is_image_network(cfg) and not listed and not path.exists():
+            path, names = Path(folder), image_classes(cfg)
+        else:
+            text = path.read_text(encoding="utf-8-sig")
+            names = _from_json(text) if listed else tuple(line.strip() for line in text.splitlines() if line.strip())
+    except DataError as error:
+        return None, f"Classes are numbers: {error}."
     except (OSError, ValueError, TypeError, AttributeError) as error:
         return None, f"Classes are numbers: {path} cannot be read ({getattr(error, 'strerror', None) or error})."
     if classes is not None and len(names) != classes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mutualnet3d.config.architectures import is_image_network
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import ConfigurationSpace, round_even
 
 COST_FACTORS = (0.4, 0.63, 1.0)  # per axis, of the paper's 3-D experiments

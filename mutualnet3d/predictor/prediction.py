@@ -39,7 +39,7 @@ class StageTimes:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a video shows, and what it took to say so.
+    """What a video or image shows, and what it took to say so.
 
     Attributes:
         configuration: that was run.
@@ -70,6 +70,16 @@ def checked_frames(frames: Frames, at_least: int) -> np.ndarray:
     return frames.cpu().numpy() if isinstance(frames, torch.Tensor) else frames
 
 
+def checked_image(image: Frames) -> np.ndarray:
+    """DataError unless uint8 (H, W, 3) with no empty side."""
+    if isinstance(image, (np.ndarray, torch.Tensor)) and image.ndim == 4:
+        raise DataError(
+            f"frames of shape {tuple(image.shape)} were given, and this network classifies images: give one of them, "
+            "uint8 (H, W, 3), RGB"
+        )
+    return checked_frames(image[None] if isinstance(image, (np.ndarray, torch.Tensor)) else image, at_least=1)[0]
+
+
 def checked_top_k(top_k: int) -> int:
     """``top_k``; DataError unless it is a whole number of at least 1."""
     if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
@@ -77,9 +87,11 @@ def checked_top_k(top_k: int) -> int:
     return top_k
 
 
-def checked_views(views: tuple[int, int]) -> tuple[int, int]:
-    """``views``; DataError unless they are a pair: at least 1 temporal clip, and 1 or 3 spatial crops."""
+def checked_views(views: tuple[int, int], images: bool = False) -> tuple[int, int]:
+    """``views``; DataError unless they are at least 1 temporal clip, and 1 or 3 spatial crops; of images 1 and 1."""
     whole = isinstance(views, (tuple, list)) and all(isinstance(v, int) and not isinstance(v, bool) for v in views)
     if not whole or len(views) != 2 or views[0] < 1 or views[1] not in (1, 3):
         raise DataError(f"views {views!r} must be (temporal clips, at least 1; spatial crops, 1 or 3), such as (10, 3)")
+    if images and tuple(views) != (1, 1):
+        raise DataError(f"views {views!r} of an image: it has one; leave views at (1, 1)")
     return views[0], views[1]

@@ -1,4 +1,4 @@
-"""A budget and a video in, classes out: the query table chooses, the sub-network is built when it is first needed."""
+"""A budget and a video or image in, classes out: the query table chooses, sub-networks are built when first needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numbers import Real
 import torch
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.decode import open_video
+from mutualnet3d.data.images import open_media
 from mutualnet3d.data.views import VideoViews
 from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError
@@ -20,6 +20,7 @@ from mutualnet3d.predictor.prediction import (
     Prediction,
     StageTimes,
     checked_frames,
+    checked_image,
     checked_top_k,
     checked_views,
 )
@@ -45,7 +46,7 @@ class AdaptivePredictor:
     def __init__(self, deployment: Deployment, max_networks: int = 4):
         if deployment.detects:
             raise DeploymentError(
-                "AdaptivePredictor classifies whole videos; a detection network also needs boxes: build its "
+                "AdaptivePredictor classifies whole videos and images; a detection network also needs boxes: build its "
                 "sub-networks with open_deployment(...).build(configuration) and give them the boxes"
             )
         self.deployment, self._scoring = deployment, Scoring.of(deployment)
@@ -123,34 +124,37 @@ class AdaptivePredictor:
         views: tuple[int, int] = (1, 1),
         fps: float = 30.0,
     ) -> Prediction:
-        """The classes of a whole video, at the configuration that :meth:`choose` names.
+        """The classes of a whole video, or of an image, at the configuration that :meth:`choose` names.
 
         Args:
-            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB.
+            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB. For a network of images an image file (its
+                EXIF orientation is applied); or its pixels, uint8 (H, W, 3), RGB.
             max_gmacs, max_latency_ms, min_accuracy, configuration: see :meth:`choose`.
             top_k: how many labels, at least 1; all where there are fewer classes.
             views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
-                table's accuracies hold for those that its provenance names.
+                table's accuracies hold for those that its provenance names. Of an image ``(1, 1)``.
             fps: frames per second of frames in memory; a file knows its own.
 
         Raises:
-            VideoError: the file cannot be read.
+            VideoError: the file cannot be read, or is an image where the network takes videos, or the reverse.
             DataError: frames of another shape or type; ``top_k``, ``views`` or ``fps`` out of bounds.
             BudgetError, QueryTableError, ConfigurationError: see :meth:`choose`.
         """
-        top_k, views = checked_top_k(top_k), checked_views(views)
+        preprocessing = self.deployment.preprocessing
+        images = preprocessing.clip is None
+        top_k, views = checked_top_k(top_k), checked_views(views, images)
         entry = self.choose(
             max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
         )
-        preprocessing = self.deployment.preprocessing
         start = time.perf_counter()
         if isinstance(source, (str, os.PathLike)):
-            with open_video(source) as video:
+            with open_media(source, images) as video:
                 cut = preprocessing.cut_video(video, *views)
             return self._run(entry, cut, top_k, decode_ms=_milliseconds(start), scale_ms=0.0)
         if isinstance(fps, bool) or not isinstance(fps, Real) or not 0 < fps < float("inf"):
             raise DataError(f"fps {fps!r} of frames in memory must be a number above 0")
-        cut = preprocessing.cut_frames(checked_frames(source, at_least=1), fps, *views)
+        frames = checked_image(source)[None] if images else checked_frames(source, at_least=1)
+        cut = preprocessing.cut_frames(frames, fps, *views)
         return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
 
     def predict_clip(
@@ -166,8 +170,10 @@ class AdaptivePredictor:
         """The classes of one clip: exactly these frames, uint8 (T, H, W, 3), RGB, one centre view.
 
         T is the length that the network was trained with, or another that the temporal resolution scales with, at least
-        ``alpha``. The rest is as for :meth:`predict`.
+        ``alpha``. The rest is as for :meth:`predict`; a network of images has no clips, and raises DataError.
         """
+        if self.deployment.preprocessing.clip is None:
+            raise DataError("this network classifies images, which are no clips: call predict(image) with one of them")
         top_k = checked_top_k(top_k)
         entry = self.choose(
             max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration

@@ -29,7 +29,7 @@ from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
-from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
+from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
 from mutualnet3d.training.interrupt import StopRequest, stop_request
 from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
@@ -83,7 +83,7 @@ class _Run:
     def __init__(self, model: AdaptiveNetwork, cfg, lists: Lists):
         self.cfg, self.lists = cfg, lists
         self.device = choose_device(cfg)
-        self.model = model.to(self.device, memory_format=torch.channels_last_3d)
+        self.model = to_device(model, cfg)
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
         self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)

@@ -132,6 +132,8 @@ def views_text(run: RunFolder) -> str:
         return ""
     if "key_frames" in known:
         return f"{frames} frames around a key frame, shorter side {crop} pixels, not cropped"
+    if frames is None:
+        return f"one centre view, {crop} x {crop} pixels"
     return f"{views.get('temporal')} x {views.get('spatial')} views of {frames} frames, {crop} x {crop} pixels"
 
 
