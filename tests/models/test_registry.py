@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mutualnet3d as mn
-from mutualnet3d.config.architectures import IMAGE_ARCHITECTURES, is_image_network
+from mutualnet3d.architectures import IMAGE_ARCHITECTURES, is_image_network
 from mutualnet3d.layers import Slimmable
 from mutualnet3d.models import ARCHITECTURES
 from mutualnet3d.models.artefact import save_model
