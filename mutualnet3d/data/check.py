@@ -20,7 +20,8 @@ from mutualnet3d.errors import ConfigError, DataError, VideoError
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What is known of one video, or of an image, which has 1 frame: ``frames`` that decode, ``fps``, ``width`` and ``height`` after rotation.
+    """What is known of one video, or of an image, which has 1 frame: ``frames`` that decode, ``fps``, ``width`` and
+    ``height`` after rotation.
 
     ``status`` is "ok" or "unusable"; ``reason`` says why it is unusable, ``note`` what is odd about a usable one.
     """
@@ -130,8 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line. Returns 0 if all videos are usable, 1 if any is not, 2 if the command cannot be carried out."""
     parser = argparse.ArgumentParser(
         prog="check_data.py",
-        description="Decode videos and images from end to end; print one JSON line for each. Exit code 1 if any is unusable.",
-        epilog="A folder stands for the images below it, a .csv (lines 'path label') for the videos in it. Their paths are relative to --prefix; without "
+        description="Decode videos and images from end to end; print one JSON line for each. Exit code 1 if any is "
+        "unusable.",
+        epilog="A folder stands for the images below it, a .csv (lines 'path label') for the videos in it. "
+        "Their paths are relative to --prefix; without "
         "it to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos "
         "first; or else to the current folder.",
     )
