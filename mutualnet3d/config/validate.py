@@ -202,6 +202,7 @@ def _check_image_network(cfg: CfgNode) -> None:
         not cfg.MUTUALNET.TEMPORAL,
         f"MUTUALNET.TEMPORAL is {cfg.MUTUALNET.TEMPORAL}; images of MODEL.ARCH {arch} have no frames: write []",
     )
+    _require(not cfg.DETECTION.ENABLE, f"DETECTION.ENABLE is True; {arch} has no detection head: write False")
     _require(factor > 0, f"IMAGE.WIDTH_FACTOR is {factor}; it must be above 0")
     _require(
         factor == 1 or arch.startswith(("mobilenet", "vgg")),

@@ -1,8 +1,8 @@
 """How the authors' 2-D code (taoyang1122/MutualNet) calls the parameters of its MobileNets and ResNets.
 
 Their blocks are numbered through, ``features.<block>.body.<layer>``, with ``shortcut.<layer>`` beside it in ResNets;
-the classifier is ``classifier.0``. Ours are torchvision's names. Their loader leaves all running statistics out, because
-a file holds those of the sub-network that was evaluated last, and so do we.
+the classifier is ``classifier.0``. Ours are torchvision's names. Their loader leaves all running statistics out:
+a file holds those of the sub-network that was evaluated last. So do we.
 """
 
 from __future__ import annotations
