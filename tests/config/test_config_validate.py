@@ -63,7 +63,6 @@ SLOW = ["MODEL.ARCH", "slow"]
         (["QUERY_TABLE.WIDTHS", [0.5]], r"QUERY_TABLE.WIDTHS holds \[0.5\]"),
         (["QUERY_TABLE.CONFIGURATIONS", ["0.63x142"]], "QUERY_TABLE.CONFIGURATIONS holds.*'0.63x142'.*0.63-142-3"),
         (["CALIBRATION.CONFIGURATIONS", [3]], "CALIBRATION.CONFIGURATIONS holds .*3"),
-        (["QUERY_TABLE.FILE", ""], "QUERY_TABLE.FILE is empty"),
         (["SYNTHETIC.SIZE", [96]], "SYNTHETIC.SIZE"),
         (["AVA.FPS", 0], "AVA.FPS"),
         (["AVA.START_SECOND", -1], "AVA.START_SECOND"),
