@@ -1,10 +1,10 @@
 """Seconds to count a grid of configurations, against counting each on its own, and what a training step costs.
 
-    OMP_NUM_THREADS=1 python benchmarks/counting.py [--sample 12] [--recipes NAME ...]
+    OMP_NUM_THREADS=1 python benchmarks/counting.py [--sample 12] [--widths 16] [--recipes NAME ...]
 
-The grids are 16 widths x the 3 largest sizes x the 3 largest lengths (for images: the 3 largest sizes) of the recipes
-in configs. Counting one by one is timed on a sample, evenly spread over the grid, and scaled up; its counts must be
-equal. The expected cost of a mutual step stands beside: by the paper's formula, and counted.
+The grids are 16 widths (--widths) x the 3 largest sizes x the 3 largest lengths (for images: the 3 largest sizes) of
+the recipes in configs. Counting one by one is timed on a sample, evenly spread over the grid, and scaled up; its counts
+must be equal. The expected cost of a mutual step stands beside: by the paper's formula, and counted.
 """
 
 import argparse
@@ -20,19 +20,19 @@ from mutualnet3d.training_cost import step_cost
 
 RECIPES = Path(__file__).resolve().parents[1] / "configs"
 DEFAULT = ("Kinetics/MN_SLOW_8x8", "Kinetics/MN_SLOWFAST_4x16", "Kinetics/MN_X3D_M", "ImageNet/MN_MOBILENET_V1")
-WIDTHS = 16
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sample", type=int, default=12, help="configurations that are also counted one by one")
+    parser.add_argument("--widths", type=int, default=16, help="of the grid, at least 2")
     parser.add_argument("--recipes", nargs="+", default=DEFAULT, help="files in configs")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s)")
     for name in arguments.recipes:
         cfg = mn.load_config(RECIPES / f"{name}.yaml", [])
         model, crop = mn.build_model(cfg), cfg.DATA.TEST_CROP_SIZE
-        grid = grid_of(model.space)
+        grid = grid_of(model.space, arguments.widths)
         mn.complexity(model, model.space.smallest, crop)  # the first count imports what torch needs for it
         start = time.perf_counter()
         together = complexities(model, grid, crop)
@@ -56,10 +56,10 @@ def main() -> int:
     return 0
 
 
-def grid_of(space: mn.ConfigurationSpace) -> list[mn.Configuration]:
-    """16 widths, evenly spread, x the 3 largest sizes x the 3 largest lengths."""
+def grid_of(space: mn.ConfigurationSpace, count: int) -> list[mn.Configuration]:
+    """``count`` widths, evenly spread, x the 3 largest sizes x the 3 largest lengths."""
     low, high = space.width
-    widths = [round(low + (high - low) * number / (WIDTHS - 1), 4) for number in range(WIDTHS)]
+    widths = [round(low + (high - low) * number / (count - 1), 4) for number in range(count)]
     lengths = space.temporal[-3:] if space.temporal else (None,)
     return [mn.Configuration(w, s, t) for w in widths for s in space.spatial[-3:] for t in lengths]
 

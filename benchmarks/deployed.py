@@ -1,6 +1,7 @@
 """How much faster deployed sub-networks run than pytorchvideo's networks of the same shape and weights, eagerly.
 
     python benchmarks/deployed.py [--networks slow slowfast x3d] [--widths 0.63 1.0] [--threads 1 2] [--repeats 10]
+        [--backends torch onnxruntime openvino]
 
 Both are timed in turns in one process, batch 1, at the full spatial and temporal resolution; the ratio is of the
 medians. pytorchvideo's network is built at full width and then given the sub-network's layers, so that it has exactly
@@ -41,6 +42,8 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", default=list(RECIPES), choices=RECIPES)
     parser.add_argument("--widths", nargs="+", type=float, default=[0.63, 1.0])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    backends = list(dict.fromkeys(backend for backend, _ in TARGETS))
+    parser.add_argument("--backends", nargs="+", default=backends, choices=backends)
     parser.add_argument("--crop", type=int, default=224, help="side of the clip in pixels, a multiple of 32")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--keep-large-blocks", action="store_true", help="of memory, for both: as the tools do")
@@ -52,11 +55,11 @@ def main() -> int:
         cfg, model, configurations = random_network(RECIPES[name], overrides, arguments.widths)
         for configuration in configurations:
             for threads in arguments.threads:
-                compare(name, cfg, model, configuration, threads, arguments.repeats)
+                compare(name, cfg, model, configuration, threads, arguments)
     return 0
 
 
-def compare(name: str, cfg, model, configuration, threads: int, repeats: int) -> None:
+def compare(name: str, cfg, model, configuration, threads: int, arguments: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     shape = 1, 3, cfg.DATA.NUM_FRAMES, cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE
@@ -70,10 +73,11 @@ def compare(name: str, cfg, model, configuration, threads: int, repeats: int) ->
     expected = eager()
     description = Description(configuration, model.pathway_rule, Preprocessing.from_cfg(cfg))
     network = DenseNetwork.trace(mn.extract_dense(model, configuration, fold_bn=True), description)
-    runners = {target: build_runner(network, Target(*target, threads=threads)) for target in TARGETS}
+    chosen = [Target(*target, threads=threads) for target in TARGETS if target[0] in arguments.backends]
+    runners = {(target.backend, target.precision): build_runner(network, target) for target in chosen}
     calls = {"eager": eager}
     calls |= {target: functools.partial(runner, views) for target, runner in runners.items()}
-    times = measure_many(calls, repeats=repeats)
+    times = measure_many(calls, repeats=arguments.repeats)
     plural = "s" if threads > 1 else ""
     print(f"{name} {configuration}, crop {shape[-1]}, {threads} thread{plural}, batch 1, {device_name()}")
     print(f"  {'pytorchvideo, eager, float32':32s} {times['eager'].median_ms:8.1f} ms")

@@ -31,8 +31,8 @@ class Unshared(nn.Module):
     def can_share(self, configurations: tuple) -> bool:
         return False
 
-    def forward(self, clip: torch.Tensor, configuration: Configuration, *, shared: tuple = ()) -> torch.Tensor:
-        return self.model(clip, configuration)
+    def forward(self, clip, configuration: Configuration, boxes=None, *, shared: tuple = ()) -> torch.Tensor:
+        return self.model(clip, configuration, boxes)
 
 
 def main() -> int:

@@ -11,19 +11,17 @@ floor(start), PySlowFast the first one whose time stamp is not before it, ceil(s
 """
 
 import argparse
-import itertools
 import math
 import statistics
 import sys
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import torch
+from real_video import WIDTH, decoded, real_frames, write_video
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets.kinetics import Kinetics
 
@@ -31,35 +29,8 @@ import mutualnet3d as mn
 from mutualnet3d.data import TestVideos, VideoEntry, normalise
 from mutualnet3d.evaluation.grid import view_batches
 
-FRAMES, HEIGHT, WIDTH, FPS, CROP, LENGTH, RATE, VIEWS = 300, 256, 340, 30, 256, 8, 8, 10
+CROP, LENGTH, RATE, VIEWS = 256, 8, 8, 10
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def real_frames(folder: Path) -> list[np.ndarray]:
-    """FRAMES frames, (HEIGHT, WIDTH, 3), of the videos in ``folder``, one video after another."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix in (".mp4", ".avi"))[::7]
-    frames = (frame.to_ndarray(format="rgb24") for path in paths for frame in decoded(path))
-    found = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in itertools.islice(frames, FRAMES)]
-    if len(found) < FRAMES:
-        raise SystemExit(f"{folder} holds {len(found)} frames of video, {FRAMES} are needed")
-    return found
-
-
-def decoded(path: Path):
-    with av.open(str(path)) as container:
-        yield from container.decode(video=0)
-
-
-def write_video(path: Path, frames: list[np.ndarray], gop: int) -> None:
-    """H.264 with a key frame every ``gop`` frames and nowhere else."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"g": str(gop), "sc_threshold": "0"})
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
-        for number, image in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, FPS)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def our_dataset(path: Path) -> TestVideos:
@@ -103,12 +74,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the test video of")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
+    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     frames = real_frames(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:
-        for gop in (30, 250):
+        for gop in arguments.gops:
             path = Path(folder) / f"gop{gop}.mp4"
             write_video(path, frames, gop)
             compare(path, gop, arguments.rounds)

@@ -46,6 +46,9 @@ def complexities(
 ) -> dict[Configuration, Complexity]:
     """The complexity of ``model`` at each of ``configurations`` for one view of a training-length clip, or one image.
 
+    The view is a square, for detection networks too, which are tested on whole frames, longer than high: these cost
+    more, about in proportion to their area.
+
     Args:
         model: a network with a ``space``; its weights are neither read nor moved.
         configurations: members of the space.

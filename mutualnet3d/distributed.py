@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,12 @@ class Processes:
     Attributes:
         rank: number of this process, from 0; 0 alone writes files.
         world_size: how many there are.
+        local_size: how many of them run on this machine.
     """
 
     rank: int = 0
     world_size: int = 1
+    local_size: int = 1
 
     @property
     def first(self) -> bool:
@@ -62,8 +64,31 @@ class Processes:
         dist.broadcast_object_list(values)
         return values[0]
 
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """The mean over the ranks of ``values``, which have one shape everywhere; a new tensor, equal on all ranks."""
+        if self.world_size == 1:
+            return values
+        total = values.detach().clone()
+        dist.all_reduce(total)
+        return total / self.world_size
+
+    def overwrite(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Write rank 0's values into the ``tensors`` of every rank."""
+        if self.world_size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    def wait(self) -> None:
+        """Until every rank is here."""
+        self.all_gather(None)
+
 
 ALONE = Processes()
+
+
+def started_by_torchrun() -> bool:
+    """Whether the environment is that of a process of torchrun."""
+    return all(name in os.environ for name in _TORCHRUN)
 
 
 @contextlib.contextmanager
@@ -77,14 +102,15 @@ def processes(cuda: bool = False) -> Iterator[Processes]:
     Raises:
         ConfigError: a machine has fewer GPUs than processes.
     """
-    if any(name not in os.environ for name in _TORCHRUN) or os.environ["WORLD_SIZE"] == "1":
+    if not started_by_torchrun() or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
     if cuda:
         _take_gpu(int(os.environ.get("LOCAL_RANK", os.environ["RANK"])))
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_TIMEOUT)
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        local_size = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
+        yield Processes(dist.get_rank(), dist.get_world_size(), local_size)
     finally:
         dist.destroy_process_group()
 

@@ -45,6 +45,10 @@ class TrainingError(MutualNetError, RuntimeError):
     """Training cannot go on, for example because a loss is not finite."""
 
 
+class ResourceError(MutualNetError, RuntimeError):
+    """The machine ran out of memory or disk, or ended a process of the run; what was written before is whole."""
+
+
 class DataError(MutualNetError, ValueError):
     """A list of videos is missing, empty or malformed; the message names file and line."""
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_PARTIAL = ".partial"
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
@@ -20,7 +22,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -38,9 +40,10 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     """An empty folder that becomes ``path`` only when the body ends without an error; what was there is replaced.
 
-    It lies beside its destination until then. An error leaves what was there.
+    It lies beside its destination until then. An error leaves what was there. A link stays, and what it
+    leads to is replaced.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # the last part of "x/.." or of a link names no place to put a folder
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -60,6 +63,12 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what :func:`atomic_write` left below ``folder`` when its process was killed; nobody may write there."""
+    for path in folder.rglob(f".*{_PARTIAL}"):
+        path.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -106,11 +106,6 @@ def device_name(device: str | torch.device = "cpu") -> str:
     return next(filter(None, names), "") or platform.processor() or platform.machine()
 
 
-def measure_latency(run: Callable[[], object], **options: Any) -> Latency:
-    """The latency of one callable; ``options`` are those of :func:`measure_many`."""
-    return measure_many({None: run}, **options)[None]
-
-
 def measure_many(
     runs: Mapping[Key, Callable[[], object]],
     *,

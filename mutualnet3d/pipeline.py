@@ -13,6 +13,7 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
+from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.files import write_text
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
@@ -32,20 +33,27 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     """Everything that ``cfg`` enables; returns the query table where one was made, on rank 0.
 
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
-    ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share calibration and
-    testing; rank 0 writes.
+    ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share training, calibration
+    and testing; rank 0 writes.
+
+    Raises:
+        ConfigError: the config cannot be honoured, or another run uses OUTPUT_DIR.
+        ResourceError: memory or disk ran out, or a worker was killed.
     """
     check_supported(cfg)
-    _check_processes(cfg, processes)
+    with run_in_output_dir(cfg, processes):
+        return _run(cfg, processes)
+
+
+def _run(cfg, processes: Processes) -> QueryTable | None:
     output = Path(cfg.OUTPUT_DIR)
     if processes.first:
-        output.mkdir(parents=True, exist_ok=True)
         write_text(output / CONFIG_FILE, cfg.dump())
     adaptive = cfg.MUTUALNET.ENABLE
     model = build_model(cfg)
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     to_calibrate = calibration_configurations(cfg, configurations, model.space)
-    lists = Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE else None
+    lists = processes.broadcast(Lists.from_cfg(cfg) if cfg.TRAIN.ENABLE and processes.first else None)
     test_entries = processes.broadcast(build_entries(cfg, "test") if cfg.TEST.ENABLE and processes.first else None)
     if lists:
         check_truth(lists.val, cfg, "val")
@@ -53,7 +61,7 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
         check_truth(test_entries, cfg, "test")
     if cfg.TRAIN.ENABLE:
         _load_initial_weights(model, cfg)
-        train(model, cfg, lists)
+        train(model, cfg, lists, processes)
         model = _as_from_file(model, cfg)
     else:
         _load_trained_weights(model, cfg)
@@ -67,14 +75,6 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     if searched:
         _forget(model, cfg, [c for c in configurations if c not in candidates], processes)
     return evaluate_and_tabulate(model, cfg, candidates, test_entries, output / MODEL_FILE, searched, processes)
-
-
-def _check_processes(cfg, processes: Processes) -> None:
-    if cfg.TRAIN.ENABLE and processes.world_size > 1:
-        raise ConfigError(
-            f"TRAIN.ENABLE with {processes.world_size} processes: training runs on one device in this version. Train "
-            "without torchrun, then calibrate and test with it: TRAIN.ENABLE False"
-        )
 
 
 def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutualnet3d.output_files import CURVE_FILE, MODEL_FILE
+from mutualnet3d.output_files import CURVE_FILE, MODEL_FILE, TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.text import latencies, latency_columns, milliseconds
 
@@ -35,7 +35,7 @@ def print_table(
     shown = Table(title=title, title_justify="left")
     numbers = [f" [{number}]" if len(devices) > 1 else "" for number, _ in enumerate(devices, start=1)]
     axes = ("configuration", "GMACs") if devices else ("width", "spatial", "temporal", "GMACs / view")
-    for name in ("", *axes, "Mparams", f"{table.metric} %", *(f"ms{number}" for number in numbers)):
+    for name in ("", *axes, "Mparams", f"{table.metric_name} %", *(f"ms{number}" for number in numbers)):
         shown.add_column(Text(name), justify="right", overflow="fold")
     for entry in entries:
         c = entry.configuration
@@ -61,7 +61,7 @@ def print_entry(table: QueryTable, entry: Entry, console: Console | None = None)
     lines = [
         f"{entry.gmacs:.4g} GMACs / view",
         f"{entry.mparams:.3g} Mparams",
-        f"{entry.accuracy:.2f} % {table.metric}",
+        f"{entry.accuracy:.2f} % {table.metric_name}",
     ]
     if entry.top5 is not None:
         lines.append(f"{entry.top5:.2f} % top5")
@@ -77,7 +77,7 @@ def print_plain(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, console: Console | None = None) -> None:
+def print_usage(table: QueryTable, output_dir: str | Path, console: Console | None = None) -> None:
     """How to use what a run left in ``output_dir``, with a budget that exists."""
     console = console or Console()
     output = Path(output_dir)
@@ -88,10 +88,10 @@ def print_usage(table: QueryTable, output_dir: str | Path, table_file: str, cons
     print_plain(
         console,
         f"""
-Written to {output}: {MODEL_FILE} (weights and statistics), {table_file}, {CURVE_FILE}. Use them:
+Written to {output}: {MODEL_FILE} (weights and statistics), {TABLE_FILE}, {CURVE_FILE}. Use them:
 
     import mutualnet3d as mn
-    table = mn.QueryTable.load("{output / table_file}")
+    table = mn.QueryTable.load("{output / TABLE_FILE}")
     model = mn.load_model("{output / MODEL_FILE}")
     best = table.best(max_gmacs={budget:g})           # {table.best(max_gmacs=budget).configuration}
     logits = model(clip, best.configuration{boxes})      # {clip}

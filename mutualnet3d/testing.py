@@ -23,7 +23,7 @@ from mutualnet3d.evaluation.resumable import evaluate_list
 from mutualnet3d.evaluation.search import RULE, choose_candidates, draw_videos
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.models.network import AdaptiveNetwork
-from mutualnet3d.output_files import CURVE_FILE, RESULTS_FILE, SCORES_FILE, SEARCH_FILE
+from mutualnet3d.output_files import CURVE_FILE, RESULTS_FILE, SCORES_FILE, SEARCH_FILE, TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import plot_accuracy_gmacs, write_report
 from mutualnet3d.visualization.points import metric_label
@@ -148,6 +148,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "views": dict(zip(("temporal", "spatial"), _views(cfg), strict=True)),
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
         "crop": cfg.DATA.TEST_CROP_SIZE,
+        "gmacs_of": "one view, a square of crop x crop pixels",
         "frames": model.num_frames,
         "calibration_batches": max((count for count in calibrated if count), default=0),
         **({"search": searched | {"candidates": len(entries)}} if searched else {}),
@@ -156,7 +157,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "torch": torch.__version__,
     }
     table = QueryTable(entries, metric, provenance)
-    table.save(output / cfg.QUERY_TABLE.FILE)
+    table.save(output / TABLE_FILE)
     title = f"{cfg.MODEL.ARCH}: one network, {len(entries)} configurations"
     plot_accuracy_gmacs(table.entries, output / CURVE_FILE, title=title, metric=metric_label(metric))
     return table

@@ -5,19 +5,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"OMP_NUM_THREADS": "1"}
+
+
+def torchrun_words(count: int) -> list[str]:
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+
 
 def torchrun(count: int, *words, cwd: Path | None = None) -> subprocess.CompletedProcess:
     """``count`` processes of a script with its arguments, one thread each."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)),
-            *map(str, words),
-        ],
+        [*torchrun_words(count), *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
         cwd=cwd,
-        env=environment,
+        env=ENVIRONMENT,
     )

@@ -23,6 +23,27 @@ def test_a_folder_appears_when_it_is_done(tmp_path):
     assert contents(tmp_path) == {"deep/out/b": "2"}
 
 
+def test_a_path_that_leads_elsewhere_is_where_it_leads(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    (target / "inner").mkdir(parents=True)
+    (target / "a").write_text("1")
+    link.symlink_to(target)
+    with atomic_directory(link) as folder:
+        (folder / "b").write_text("2")
+    assert link.is_symlink()
+    assert contents(target) == {"b": "2"}
+    (tmp_path / "deep" / "inner").mkdir(parents=True)
+    with atomic_directory(tmp_path / "deep" / "inner" / "..") as folder:
+        (folder / "c").write_text("3")
+    assert contents(tmp_path / "deep") == {"c": "3"}
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "new")
+    with atomic_directory(dangling) as folder:
+        (folder / "d").write_text("4")
+    assert contents(tmp_path / "new") == {"d": "4"}
+    assert sorted(os.listdir(tmp_path)) == ["dangling", "deep", "link", "new", "target"]
+
+
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_error_leaves_what_was_there(error, tmp_path):
     (tmp_path / "out").mkdir()

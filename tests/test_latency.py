@@ -9,7 +9,7 @@ import torch
 
 from mutualnet3d import latency
 from mutualnet3d.errors import LatencyError
-from mutualnet3d.latency import Latency, Setting, device_name, measure_latency, measure_many
+from mutualnet3d.latency import Latency, Setting, device_name, measure_many
 
 
 @pytest.fixture
@@ -24,10 +24,14 @@ def clock(monkeypatch):
     return takes
 
 
+def measure(run, **options):
+    return measure_many({"only": run}, **options)["only"]
+
+
 def test_percentiles_of_the_calls_that_count(clock):
     """Two calls a turn, the second counts; warm-up rounds do not."""
     seconds = iter([9.0, 9.0] * 3 + [t for counted in (4.0, 1.0, 3.0, 2.0, 5.0) for t in (7.0, counted)])
-    measured = measure_latency(lambda: clock(next(seconds)), warmup=3, repeats=5, batch=4)
+    measured = measure(lambda: clock(next(seconds)), warmup=3, repeats=5, batch=4)
     assert next(seconds, None) is None
     p10, median, p90 = np.percentile([1000, 2000, 3000, 4000, 5000], (10, 50, 90)) / 4
     assert measured == Latency(median, p10, p90, repeats=5, warmup=3, batch=4)
@@ -36,7 +40,7 @@ def test_percentiles_of_the_calls_that_count(clock):
 
 
 def test_one_repetition(clock):
-    assert measure_latency(lambda: clock(0.5), warmup=0, repeats=1) == Latency(500, 500, 500, 1, 0, 1)
+    assert measure(lambda: clock(0.5), warmup=0, repeats=1) == Latency(500, 500, 500, 1, 0, 1)
 
 
 def test_turns_are_interleaved(clock):
@@ -67,7 +71,7 @@ def test_drift_favours_nobody(clock):
 
 
 def test_real_time():
-    measured = measure_latency(lambda: time.sleep(0.005), warmup=0, repeats=3)
+    measured = measure(lambda: time.sleep(0.005), warmup=0, repeats=3)
     assert 5 <= measured.p10_ms <= measured.median_ms <= measured.p90_ms < 500
 
 
@@ -85,7 +89,7 @@ def test_a_gpu_is_waited_for(monkeypatch, clock):
         running[0] += 2.0
 
     monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
-    assert measure_latency(launch, warmup=1, repeats=3, device="cuda:1").median_ms == pytest.approx(2001)
+    assert measure(launch, warmup=1, repeats=3, device="cuda:1").median_ms == pytest.approx(2001)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_refused_options(values, message):
         raise AssertionError("must not run")
 
     with pytest.raises(LatencyError, match=message):
-        measure_latency(never, **values)
+        measure(never, **values)
 
 
 def test_nothing_to_measure():
@@ -110,7 +114,7 @@ def test_nothing_to_measure():
 
 def test_errors_of_a_callable_pass():
     with pytest.raises(ZeroDivisionError):
-        measure_latency(lambda: 1 / 0)
+        measure(lambda: 1 / 0)
 
 
 def test_labels():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.commands.model_file import config_of, network_of
-from mutualnet3d.config import load_config_text
+from mutualnet3d.commands.launch import launch
+from mutualnet3d.commands.model_file import ModelFile
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
@@ -19,7 +19,7 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, read_configurations, table_configurations
 from mutualnet3d.logs import setup_logging
-from mutualnet3d.models.artefact import read_checkpoint, save_model
+from mutualnet3d.models.artefact import save_model
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.training.device import to_device
 from mutualnet3d.training.statistics import calibrate_on_list
@@ -51,16 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         setup_logging()
-        cfg = config_of(arguments.model, arguments.cfg_files, arguments.overrides)
+        file = ModelFile(arguments.model)
+        cfg = file.config(arguments.overrides, arguments.cfg_files)
         keep_large_blocks()
+        launch(cfg, "mutualnet3d.commands.calibrate", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(first=group.first)
-            calibrate_model(arguments, cfg, group)
+            calibrate_model(arguments, file, cfg, group)
 
     return guarded(body, "stopped; the model file is as it was")
 
 
-def calibrate_model(arguments: argparse.Namespace, cfg, group: Processes) -> None:
+def calibrate_model(arguments: argparse.Namespace, file: ModelFile, cfg, group: Processes) -> None:
     """Compute what the ``arguments`` ask for and write the model file, on rank 0.
 
     Raises:
@@ -68,13 +70,13 @@ def calibrate_model(arguments: argparse.Namespace, cfg, group: Processes) -> Non
         ConfigurationError, ConfigError, QueryTableError, DataError: what is asked for, or the list, is wrong.
     """
     check_supported(cfg)
-    model = to_device(network_of(arguments.model, cfg), cfg)
+    model = to_device(file.network(cfg), cfg)
     configurations = _configurations(arguments, cfg, model.space)
     entries = group.broadcast(build_entries(cfg, "train") if group.first else None)
     calibrate_on_list(model, cfg, entries, configurations, group)
     if group.first:
         output = Path(arguments.output or arguments.model)
-        save_model(output, model, load_config_text(read_checkpoint(arguments.model)["cfg"]))
+        save_model(output, model, file.config())
         logging.getLogger("mutualnet3d").info(
             "%s: %d configurations are calibrated; query tables made before name another file, so test again",
             output,
@@ -94,3 +96,7 @@ def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpac
     if not others:
         raise ConfigError("there is nothing to calibrate: full alone, which has its running statistics, is named")
     return others
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from fvcore.common.config import CfgNode
 
@@ -12,17 +13,21 @@ from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 
 
-def config_of(path: str | os.PathLike, files: Sequence[str], overrides: Sequence[str]) -> CfgNode:
-    """The config of ``files``, or without them the one inside the model file ``path``; then the overrides."""
-    if files:
-        return load_config(files, overrides)
-    return load_config_text(read_checkpoint(path)["cfg"], overrides, f"the config in {path}")
+class ModelFile:
+    """What is in the file ``path``, read once; CheckpointError if it is missing, damaged, or not of this package."""
 
+    def __init__(self, path: str | os.PathLike):
+        self.path, self._entries = Path(path), read_checkpoint(path)
 
-def network_of(path: str | os.PathLike, cfg: CfgNode) -> AdaptiveNetwork:
-    """The network of a model file, in eval mode; CheckpointError if it is another than ``cfg`` describes."""
-    entries = read_checkpoint(path)
-    model = build_model(cfg)
-    check_space(entries, model, path)
-    load_state(entries, model, path)
-    return model.eval()
+    def config(self, overrides: Sequence[str] = (), files: Sequence[str] = ()) -> CfgNode:
+        """The config of ``files``, or without them the one inside the file; then the overrides."""
+        if files:
+            return load_config(files, overrides)
+        return load_config_text(self._entries["cfg"], overrides, f"the config in {self.path}")
+
+    def network(self, cfg: CfgNode) -> AdaptiveNetwork:
+        """The network, in eval mode; CheckpointError if it is another than ``cfg`` describes."""
+        model = build_model(cfg)
+        check_space(self._entries, model, self.path)
+        load_state(self._entries, model, self.path)
+        return model.eval()

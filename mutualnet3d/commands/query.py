@@ -6,7 +6,7 @@ import argparse
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -87,9 +87,7 @@ class _Answer:
             return to_markdown(self.table, self.entries, self.cost)
         if self.one:
             return json.dumps(entry_values(self.entries[0]), indent=2) + "\n"
-        measured = any(entry.latency_ms is not None for entry in self.entries)
-        device = self.table.device if measured else None
-        return to_json(replace(self.table, entries=self.entries, device=device))  # a query table again
+        return to_json(self.table.select(entry.configuration for entry in self.entries))  # a query table again
 
 
 def _parser() -> argparse.ArgumentParser:

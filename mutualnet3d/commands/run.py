@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.launch import launch
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.distributed import processes
@@ -22,15 +22,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
     def body() -> None:
+        setup_logging()
         cfg = load_config(arguments.cfg_files, arguments.overrides)
         keep_large_blocks()
+        launch(cfg, "mutualnet3d.commands.run", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            if arguments.init_method:
-                logging.getLogger("mutualnet3d").warning("--init_method is not used: torchrun gives the address")
             table = run(cfg, group)
         if table is not None:
             print_table(table)
-            print_usage(table, cfg.OUTPUT_DIR, cfg.QUERY_TABLE.FILE)
+            print_usage(table, cfg.OUTPUT_DIR)
 
     return guarded(body, "stopped; the same command goes on where it stopped")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

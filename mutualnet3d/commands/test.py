@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.commands.model_file import config_of, network_of
+from mutualnet3d.commands.launch import launch
+from mutualnet3d.commands.model_file import ModelFile
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
@@ -18,6 +19,7 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError, NotCalibratedError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
+from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.output_files import MODEL_FILE
@@ -66,11 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.configurations:
             overrides += ["QUERY_TABLE.CONFIGURATIONS", read_configurations(arguments.configurations)]
         path = arguments.model or _model_of(load_config(arguments.cfg_files, overrides))
-        cfg = config_of(path, arguments.cfg_files, overrides)
+        file = ModelFile(path)
+        cfg = file.config(overrides, arguments.cfg_files)
         keep_large_blocks()
+        launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            table = evaluate_file(Path(path), cfg, group)
+            with run_in_output_dir(cfg, group):
+                table = evaluate_file(file, cfg, group)
         if table is not None:
             print_table(table)
 
@@ -84,8 +89,8 @@ def _model_of(cfg) -> str:
     return path
 
 
-def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
-    """Evaluate the network in ``path`` as ``cfg`` says and write what a run writes; the table, on rank 0.
+def evaluate_file(file: ModelFile, cfg, group: Processes) -> QueryTable | None:
+    """Evaluate the network in ``file`` as ``cfg`` says and write what a run writes; the table, on rank 0.
 
     Raises:
         CheckpointError: the file holds another network than ``cfg`` describes.
@@ -93,14 +98,14 @@ def evaluate_file(path: Path, cfg, group: Processes) -> QueryTable | None:
         DataError: the list is wrong, or no video of it can be read.
     """
     check_supported(cfg)
-    model = to_device(network_of(path, cfg), cfg)
+    model = to_device(file.network(cfg), cfg)
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
-    _require_statistics(model, configurations, path)
+    _require_statistics(model, configurations, file.path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
     check_truth(entries, cfg, "test")
     candidates, searched = search(model, cfg, configurations, entries, group)
-    return evaluate_and_tabulate(model, cfg, candidates, entries, path, searched, group)
+    return evaluate_and_tabulate(model, cfg, candidates, entries, file.path, searched, group)
 
 
 def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configuration, ...], path: Path) -> None:
@@ -111,3 +116,7 @@ def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configurat
             f"{path} has no BatchNorm statistics of {len(lacking)} of {len(configurations)} configurations; compute "
             f"them: tools/calibrate_net.py --model {path} --configurations {shown}"
         )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

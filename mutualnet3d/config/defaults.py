@@ -46,7 +46,6 @@ QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE Fals
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; if given they take the place of the grid
   SEARCH_VIDEOS: 0       # evaluate the whole grid on this many test videos, and only the configurations that may
                          # be on the Pareto front on all of them; 0 = off
-  FILE: query_table.json # file name inside OUTPUT_DIR
 
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)

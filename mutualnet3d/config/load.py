@@ -13,9 +13,12 @@ from mutualnet3d.config.validate import check_config
 from mutualnet3d.config.values import coerce
 from mutualnet3d.config.yaml_file import Entry, parse_yaml, read_yaml
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.output_files import TABLE_FILE
 
 _logger = logging.getLogger(__name__)
 
+# Keys that went away, which older files have, and the one value that says what happens without them.
+_GONE = {"QUERY_TABLE.FILE": TABLE_FILE}
 _ONCE_PER_MACHINE = ("BASE_LR", "WARMUP_START_LR", "COSINE_END_LR")
 
 
@@ -69,6 +72,9 @@ def _merge(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Entry]
             if node.is_new_allowed():
                 cfg[name] = _without_places(entry)
                 continue
+            if key in _GONE:
+                _check_gone(key, entry)
+                continue
             raise ConfigError(_unknown_key(key, entry.place, root))
         if isinstance(node[name], CfgNode):
             if entry.value is None:  # "SOLVER:" with nothing below it
@@ -102,6 +108,14 @@ def _merge_overrides(cfg: CfgNode, defaults: CfgNode, overrides: Sequence[Any]) 
         for name in reversed(key.split(".")):
             entry = Entry({name: entry}, "override")
         _merge(cfg, defaults, defaults, entry.value, "")
+
+
+def _check_gone(key: str, entry: Entry) -> None:
+    if entry.value != _GONE[key]:
+        raise ConfigError(
+            f"{entry.place}: {key} is {entry.value!r}; the key went away, and it is always {_GONE[key]}: remove it, "
+            "and rename what an older run wrote"
+        )
 
 
 def _without_places(entry: Entry) -> Any:

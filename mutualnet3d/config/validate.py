@@ -251,7 +251,6 @@ def _check_own(cfg: CfgNode) -> None:
         not (step and widths),
         f"QUERY_TABLE.WIDTH_STEP is {step} and QUERY_TABLE.WIDTHS {widths}: both name the widths; set one of them",
     )
-    _require(bool(cfg.QUERY_TABLE.FILE), "QUERY_TABLE.FILE is empty; name a file, such as 'query_table.json'")
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
     _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS", "AVA.FPS")
     _at_least(cfg, 0, "AVA.START_SECOND")

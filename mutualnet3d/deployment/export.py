@@ -23,7 +23,7 @@ from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import BACKENDS, Target
 from mutualnet3d.deployment.trained import TrainedNetwork
 from mutualnet3d.deployment.writing import BACKEND_OF, open_exported_program, open_format, write_formats
-from mutualnet3d.errors import DeploymentError, QueryTableError
+from mutualnet3d.errors import DeploymentError
 from mutualnet3d.files import atomic_directory
 from mutualnet3d.latency import measure_many
 from mutualnet3d.output_files import TABLE_FILE
@@ -41,13 +41,14 @@ class ExportPlan:
     Attributes:
         configurations: at least one, each in the query table.
         formats: of ``torch`` (safetensors), ``onnx``, ``openvino``, ``torch_export``.
-        precisions: that parity and latency are measured in; the files hold float32 weights.
+        precisions: that parity and latency are measured in, at least one for each format; files hold float32 weights.
         crop: side of the views in pixels; None is the test crop.
         latency: whether to measure it.
         threads: see :class:`Target`.
 
     Raises:
-        DeploymentError: a format or precision is unknown, or a package is missing.
+        DeploymentError: a format or precision is unknown, a format could not be checked in any of the precisions, or a
+            package is missing.
     """
 
     configurations: tuple[Configuration, ...]
@@ -65,8 +66,15 @@ class ExportPlan:
                 raise DeploymentError(f"format {form!r} is not one of {', '.join(SUFFIXES)}")
             for package in _NEEDS.get(form, ()):
                 optional_module(package, "openvino" if package == "openvino" else "onnx")
+            if not self._checked_in(form):
+                known = _precisions_of(form)
+                raise DeploymentError(
+                    f"format {form!r} can be checked in {' and '.join(known)}, not in {', '.join(self.precisions)}: "
+                    f"add --precision {known[0]}, or leave the format out"
+                )
+            self.targets(form)  # checks the threads
         for precision in self.precisions:
-            if not any(each.precision == precision for form in self.formats for each in self.targets(form)):
+            if not any(precision in self._checked_in(form) for form in self.formats):
                 raise DeploymentError(
                     f"precision {precision!r}: no backend of {', '.join(self.formats)} has it on CPUs"
                 )
@@ -76,8 +84,17 @@ class ExportPlan:
     def targets(self, form: str) -> list[Target]:
         """What runs files of a format here; files of ``torch_export`` are only checked, in float32."""
         backend = BACKEND_OF.get(form)
-        known = BACKENDS[backend][0] if backend else ()
-        return [Target(backend, precision, self.threads) for precision in self.precisions if precision in known]
+        return [Target(backend, precision, self.threads) for precision in self._checked_in(form)] if backend else []
+
+    def _checked_in(self, form: str) -> list[str]:
+        """The precisions that parity of a format is measured in."""
+        return [precision for precision in self.precisions if precision in _precisions_of(form)]
+
+
+def _precisions_of(form: str) -> tuple[str, ...]:
+    """What files of a format can be run in on a CPU."""
+    backend = BACKEND_OF.get(form)
+    return BACKENDS[backend][0] if backend else ("float32",)
 
 
 def export(
@@ -144,20 +161,14 @@ def _check_output(output: Path, overwrite: bool) -> None:
 def _table_of(trained: TrainedNetwork, table: QueryTable, plan: ExportPlan) -> QueryTable:
     """The entries that are exported; at another crop than the table's their multiply-adds are counted again."""
     table.check_model(trained.sha256)
-    known = {entry.configuration: entry for entry in table.entries}
-    if absent := [str(c) for c in plan.configurations if c not in known]:
-        raise QueryTableError(
-            f"{', '.join(absent)} is not in the query table, so its accuracy is unknown; it has "
-            f"{', '.join(map(str, known))}"
-        )
-    entries = [known[configuration] for configuration in plan.configurations]
-    provenance = dict(table.provenance)
-    if plan.crop is not None and plan.crop != provenance.get("crop"):
-        costs = complexities(trained.model, plan.configurations, plan.crop)
-        entries = [replace(e, gmacs=costs[e.configuration].gmacs, latency_ms=None, latencies=()) for e in entries]
-        provenance |= {"crop": plan.crop, "accuracy_crop": provenance.get("crop"), "latency": {}}
-        return replace(table, entries=tuple(entries), provenance=provenance, device=None)
-    return replace(table, entries=tuple(entries))
+    table = table.select(plan.configurations)
+    tested = table.provenance.get("crop")
+    if plan.crop is None or plan.crop == tested:
+        return table
+    costs = complexities(trained.model, plan.configurations, plan.crop)
+    entries = [replace(e, gmacs=costs[e.configuration].gmacs, latency_ms=None, latencies=()) for e in table.entries]
+    provenance = table.provenance | {"crop": plan.crop, "accuracy_crop": tested, "latency": {}}
+    return replace(table, entries=tuple(entries), provenance=provenance, device=None)
 
 
 def _checked(

@@ -18,7 +18,7 @@ from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import Target
 from mutualnet3d.deployment.torch_runner import TorchRunner
 from mutualnet3d.deployment.writing import open_format
-from mutualnet3d.errors import ConfigurationError, DeploymentError
+from mutualnet3d.errors import ConfigurationError, DeploymentError, QueryTableError
 from mutualnet3d.output_files import MODEL_FILE, TABLE_FILE
 from mutualnet3d.pathways import PathwayRule
 from mutualnet3d.query_table import QueryTable
@@ -173,11 +173,11 @@ def build_runner(network: DenseNetwork, target: Target) -> Runner:
 
 def _table_of(table: QueryTable, configurations: tuple[Configuration, ...], target: Target) -> QueryTable:
     """The entries of ``configurations``, with the latencies of ``target`` if they were measured, else with none."""
-    entries = [entry for entry in table.entries if entry.configuration in configurations]
-    if absent := {str(c) for c in configurations} - {str(entry.configuration) for entry in entries}:
-        raise DeploymentError(f"the query table lacks {', '.join(sorted(absent))}: it is not the one of this export")
+    try:
+        kept = table.select(configurations)
+    except QueryTableError as error:
+        raise DeploymentError(f"the query table is not the one of this export: {error}") from error
     label = target.setting().label
-    kept = replace(table, device=None, entries=tuple(replace(e, latency_ms=None) for e in entries))
-    if label in table.devices and all(label in dict(entry.latencies) for entry in entries):
+    if all(label in dict(entry.latencies) for entry in kept.entries):
         return kept.on(label)
-    return replace(kept, device=None, entries=tuple(replace(e, latency_ms=None, latencies=()) for e in entries))
+    return replace(kept, device=None, entries=tuple(replace(e, latency_ms=None, latencies=()) for e in kept.entries))

@@ -21,7 +21,7 @@ from mutualnet3d.files import sha256
 from mutualnet3d.layers import FULL, copy_dense, extract_dense, fold_batchnorm, trace_dense
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
-from mutualnet3d.output_files import MODEL_FILE
+from mutualnet3d.output_files import MODEL_FILE, TABLE_FILE
 from mutualnet3d.query_table import QueryTable
 
 
@@ -89,6 +89,6 @@ class TrainedNetwork:
         Raises:
             QueryTableError: it is missing, malformed, or of another model.
         """
-        table = QueryTable.load(self.path.parent / self.cfg.QUERY_TABLE.FILE if path is None else path)
+        table = QueryTable.load(self.path.parent / TABLE_FILE if path is None else path)
         table.check_model(self.sha256)
         return table

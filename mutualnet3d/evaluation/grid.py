@@ -9,6 +9,7 @@ import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import KeyFrameItem, TestItem
+from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.detection import KeyFrameScorer
 from mutualnet3d.evaluation.result import GridResult, join_results
@@ -20,9 +21,15 @@ __all__ = ["GridResult", "VideoScorer", "build_scorer", "evaluate_grid", "refuse
 
 
 def evaluate_grid(
-    model: AdaptiveNetwork, videos: Iterable[TestItem | KeyFrameItem], configurations: Sequence[Configuration], cfg
-) -> GridResult:
+    model: AdaptiveNetwork,
+    videos: Iterable[TestItem | KeyFrameItem],
+    configurations: Sequence[Configuration],
+    cfg,
+    processes: Processes = ALONE,
+) -> GridResult | None:
     """Score ``videos`` at all ``configurations``; the model's mode is restored.
+
+    Of several processes each passes its own share of the videos; rank 0 gets the result of all, the others None.
 
     The scores of a view are softmax probabilities (MODEL.HEAD_ACT); those of a video their sum, or with
     DATA.ENSEMBLE_METHOD ``max`` their maximum, over its views. Views of neighbouring videos share a forward pass of up
@@ -36,7 +43,10 @@ def evaluate_grid(
     items, parts = iter(videos), []
     while not parts or len(parts[-1].labels) + len(parts[-1].missing):
         parts.append(score(islice(items, cfg.TEST.BATCH_SIZE)))
-    result = join_results(parts, score.configurations)
+    shares = processes.gather(join_results(parts, score.configurations))
+    if shares is None:
+        return None
+    result = join_results(shares, score.configurations)
     refuse_nothing(result)
     return result
 

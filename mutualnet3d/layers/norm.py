@@ -16,6 +16,7 @@ from mutualnet3d.errors import ConfigurationError, NotCalibratedError
 from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
 from mutualnet3d.layers.channels import Channels
 from mutualnet3d.layers.population import PopulationStatistics
+from mutualnet3d.layers.synchronised import normalise, pooled_statistics, several_processes
 
 _BANK = "statistics."  # entries of the state dict: <layer>.statistics.<configuration>.{mean,var}
 
@@ -24,6 +25,7 @@ class _SlimmableBatchNorm(Slimmable):
     slim: Channels
     statistics: dict[Configuration, tuple[torch.Tensor, torch.Tensor]]
     observed: PopulationStatistics | None = None  # set during calibration: collects what the layer sees
+    synchronised = False  # whether training pools the batch statistics of all processes
 
     def __init__(self, channels: Channels, *args, **kwargs):
         super().__init__(channels.size, *args, **kwargs)
@@ -48,6 +50,8 @@ class _SlimmableBatchNorm(Slimmable):
         self._check_input_dim(x)
         if self.observed is not None:
             return self._forward_observed(x)
+        if self.training and self.synchronised and several_processes():
+            return self._forward_synchronised(x)
         if self.activation.configuration is None:
             return super().forward(x)
         if self.training:
@@ -67,6 +71,17 @@ class _SlimmableBatchNorm(Slimmable):
         out = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
         self.observed.add(mean, var, x.numel() // x.shape[1])
         return out
+
+    def _forward_synchronised(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batches of all processes; at full their mean and variance move the running ones."""
+        mean, var, count = pooled_statistics(x)
+        if self.activation.configuration is None:
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean.detach().to(self.running_mean), momentum)
+                self.running_var.lerp_((var.detach() * (count / max(count - 1, 1))).to(self.running_var), momentum)
+        return normalise(x, mean, var, *self._affine(), self.eps)
 
     def _affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         width = self.activation.width

@@ -41,6 +41,4 @@ def build_model(cfg) -> AdaptiveNetwork:
         raise ConfigError(f"MODEL.ARCH {cfg.MODEL.ARCH!r} is not one of {', '.join(ARCHITECTURES)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.RNG_SEED)
-        model = ARCHITECTURES[cfg.MODEL.ARCH](cfg)
-    model.statistics_provenance = {}  # by configuration; mutualnet3d.calibrate fills it
-    return model
+        return ARCHITECTURES[cfg.MODEL.ARCH](cfg)

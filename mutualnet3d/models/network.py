@@ -43,6 +43,7 @@ class AdaptiveNetwork(nn.Module):
         self.space = space_from_config(cfg)
         self.num_frames = None if self.space.temporal is None else cfg.DATA.NUM_FRAMES
         self.input_channels = cfg.DATA.INPUT_CHANNEL_NUM[0]
+        self.statistics_provenance = {}
 
     def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
         """The inputs of the backbone: ``(slow,)``, ``(slow, fast)`` or ``(image,)``; see :meth:`PathwayRule.views`."""
@@ -77,15 +78,15 @@ class AdaptiveNetwork(nn.Module):
 
         A network without BatchNorm (VGG-16) needs none: of it, those that calibration was asked for.
         """
-        banks = [norm.statistics for norm in self._norms()] or [self.statistics_provenance]
+        banks = [norm.statistics for norm in self.batch_norms()] or [self.statistics_provenance]
         known = (c for c in banks[0] if c != self.space.full and all(c in bank for bank in banks))
         return (self.space.full, *known)
 
     def require_statistics(self, configuration: Configuration) -> None:
         """NotCalibratedError unless ``configuration`` can be evaluated."""
-        for norm in self._norms():
+        for norm in self.batch_norms():
             norm.statistics_of(activation_of(configuration, self.space.full))
 
-    def _norms(self) -> Iterator[nn.Module]:
-        """The BatchNorms, which hold the statistics."""
+    def batch_norms(self) -> Iterator[nn.Module]:
+        """The slimmable BatchNorm layers, which hold the statistics."""
         return (m for m in self.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))

@@ -49,9 +49,7 @@ def check_common(cfg) -> None:
     if cfg.MODEL.DROPCONNECT_RATE:
         raise ConfigError(f"MODEL.DROPCONNECT_RATE {cfg.MODEL.DROPCONNECT_RATE} is not supported; set it to 0.0")
     if cfg.BN.NORM_TYPE not in ("batchnorm", "sync_batchnorm"):
-        raise ConfigError(f"BN.NORM_TYPE {cfg.BN.NORM_TYPE!r} is not supported; use 'batchnorm'")
-    if cfg.BN.NORM_TYPE == "sync_batchnorm":
-        _logger.warning("BN.NORM_TYPE sync_batchnorm: on one device this is plain batchnorm, which is what is built")
+        raise ConfigError(f"BN.NORM_TYPE {cfg.BN.NORM_TYPE!r} is not supported; use 'batchnorm' or 'sync_batchnorm'")
 
 
 def build_stage(

@@ -70,7 +70,7 @@ class VideoNetwork(AdaptiveNetwork):
 
     def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
         """``configurations`` in groups whose members have equal statistics in all layers with fixed channels only."""
-        fixed = [norm for norm in self._norms() if not any(s.slimmable for s in norm.slim.segments)]
+        fixed = [norm for norm in self.batch_norms() if not any(s.slimmable for s in norm.slim.segments)]
         groups: list[list[Configuration]] = []
         for configuration in configurations:
             for group in groups:
@@ -83,7 +83,7 @@ class VideoNetwork(AdaptiveNetwork):
 
     def can_share(self, configurations: Sequence[Configuration]) -> bool:
         """Whether :meth:`shared_features` now serves all ``configurations``: not where frozen BatchNorms differ."""
-        frozen = any(not norm.training for norm in self._norms())
+        frozen = any(not norm.training for norm in self.batch_norms())
         return not frozen or len(self.sharing_groups(configurations)) == 1
 
     def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:

@@ -18,7 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mutualnet3d.errors import MutualNetError, WeightsError
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import CheckpointError, MutualNetError, WeightsError
+from mutualnet3d.models.artefact import read_provenance
+from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.weight_files import read_weight_file
 from mutualnet3d.models.weight_fitting import fit, is_flat, listed, refuse_unfit, shape_of
 from mutualnet3d.models.weight_mutualnet import is_mutualnet, is_running_statistic, mutualnet_converter
@@ -89,7 +92,7 @@ def load_weights(
 
     A classifier (``head.projection``, of image networks ``fc`` and ``classifier``) of another size is left as
     initialised, and the report says so. Everything else has to be there and fit. Statistics per configuration that a
-    checkpoint of ours holds are loaded as well.
+    checkpoint of ours holds are loaded as well, with where they come from; those of other weights leave the network.
 
     Args:
         model: a network with PySlowFast's names (Slow, SlowFast, X3D) or torchvision's (image networks).
@@ -112,7 +115,9 @@ def load_weights(
         model = model.module
     is_file = isinstance(source, str | os.PathLike)
     name = os.fspath(source) if is_file else "state dict"
-    raw, is_caffe2 = _state_dict(read_weight_file(source, trust_pickle) if is_file else source, name)
+    found = read_weight_file(source, trust_pickle) if is_file else source
+    raw, is_caffe2 = _state_dict(found, name)
+    provenance = _provenance(found, name)
     for text in clear_names:
         raw = {key.replace(text, "", 1): value for key, value in raw.items()}
     allowed = (allow_missing,) if isinstance(allow_missing, str) else tuple(allow_missing)
@@ -134,6 +139,8 @@ def load_weights(
         outcome = model.load_state_dict(fitting | statistics, strict=False)
     except (MutualNetError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{name}: its BatchNorm statistics do not fit the network: {error}") from error
+    if isinstance(model, AdaptiveNetwork):
+        model.statistics_provenance = {c: p for c, p in provenance.items() if c in model.calibrated}
     report = replace(
         report,
         matched=tuple(key for key in fitting if key not in report.created),
@@ -171,6 +178,14 @@ def _state_dict(found: Any, name: str) -> tuple[dict[str, torch.Tensor], bool]:
             "the top, or under model_state, state_dict, model or blobs"
         )
     return state, is_caffe2
+
+
+def _provenance(found: Any, name: str) -> dict[Configuration, dict]:
+    """Where the statistics in a checkpoint of this package come from; of others nothing is known."""
+    try:
+        return read_provenance(found, name) if isinstance(found, Mapping) else {}
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
 
 
 def _rename(

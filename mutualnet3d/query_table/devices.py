@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 SETTINGS = "latency"  # of the provenance: by label, how its latencies were measured
 
 
+def select(table: QueryTable, configurations: Iterable[Configuration]) -> QueryTable:
+    """See :meth:`QueryTable.select`."""
+    wanted, known = tuple(dict.fromkeys(configurations)), {entry.configuration: entry for entry in table.entries}
+    if absent := [str(c) for c in wanted if c not in known]:
+        raise QueryTableError(
+            f"{', '.join(absent)} is not in the query table, so its accuracy is unknown; it has "
+            f"{', '.join(map(str, known))}"
+        )
+    entries, provenance, device = [known[c] for c in wanted], dict(table.provenance), table.device
+    labels = {label for entry in entries for label, _ in entry.latencies}
+    if SETTINGS in provenance:
+        provenance[SETTINGS] = {label: how for label, how in settings_of(table).items() if label in labels}
+    return replace(table, entries=tuple(entries), provenance=provenance, device=device if device in labels else None)
+
+
 def with_latencies(table: QueryTable, latencies: Mapping[Configuration, Latency], setting: Setting) -> QueryTable:
     """See :meth:`QueryTable.with_latencies`."""
     label = setting.label

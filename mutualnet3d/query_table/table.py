@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import BudgetError, QueryTableError
 from mutualnet3d.files import sha256, write_text
-from mutualnet3d.query_table import devices, file, text
+from mutualnet3d.query_table import devices, file
 from mutualnet3d.query_table.entry import Entry, pareto_front
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class QueryTable:
             )
 
     @property
+    def metric_name(self) -> str:
+        """``metric`` as people write it: ``mAP`` for ``map``."""
+        return {"map": "mAP"}.get(self.metric, self.metric)
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """Labels of the devices that measured at least one entry, sorted."""
         return tuple(sorted({label for entry in self.entries for label, _ in entry.latencies}))
@@ -104,7 +109,7 @@ class QueryTable:
             return top
         if top.accuracy < min_accuracy:
             raise BudgetError(
-                f"no configuration within the budget reaches {min_accuracy} {self.metric}; the most accurate, "
+                f"no configuration within the budget reaches {min_accuracy} {self.metric_name}; the most accurate, "
                 f"{top.configuration}, reaches {top.accuracy:.2f}"
             )
         if max_gmacs is not None or max_latency_ms is not None:
@@ -152,6 +157,16 @@ class QueryTable:
             raise QueryTableError(f"no latency was measured on {label!r}; {self._describe_devices()}")
         entries = tuple(entry.on(label) for entry in self.entries if label in dict(entry.latencies))
         return replace(self, entries=entries, device=label)
+
+    def select(self, configurations: Iterable[Configuration]) -> QueryTable:
+        """The table of ``configurations`` alone.
+
+        Its device stays if it measured one of them; ``provenance["latency"]`` keeps the devices that did.
+
+        Raises:
+            QueryTableError: there is none, or one is not in this table; the message names those that are.
+        """
+        return devices.select(self, configurations)
 
     def with_latencies(self, latencies: Mapping[Configuration, Latency], setting: Setting) -> QueryTable:
         """This table with what was measured in ``setting``, which becomes its device.
@@ -216,14 +231,6 @@ class QueryTable:
             return cls(**fields)
         except QueryTableError as error:
             raise QueryTableError(f"{path}: {error}") from error
-
-    def to_csv(self, path: str | os.PathLike) -> None:
-        """Write the table as CSV (UTF-8, exact values, a column per device), atomically."""
-        write_text(path, text.to_csv(self))
-
-    def to_markdown(self) -> str:
-        """The table in Markdown, rounded; entries on the Pareto front are marked with ``*``."""
-        return text.to_markdown(self)
 
     def _describe_devices(self) -> str:
         return f"its devices: {'; '.join(self.devices) or 'none'}"

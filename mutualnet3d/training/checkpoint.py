@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
 from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint, read_provenance
@@ -40,17 +41,20 @@ def save_checkpoint(
     scaler: torch.amp.GradScaler,
     cfg,
     position: Position,
+    processes: Processes = ALONE,
 ) -> Path:
-    """Write the checkpoint of ``position``, atomically; the ones written inside earlier epochs are then removed."""
+    """Rank 0 writes the checkpoint of ``position``, atomically; those inside earlier epochs are then removed."""
+    path = checkpoint_path(output_dir, position)
+    generators = processes.gather(_random_states())
+    if generators is None:
+        return path
     entries = model_entries(model, cfg) | {
         "epoch": position.epoch - 1,  # PySlowFast's: the last complete epoch, from 0
         "iteration": position.iteration,
         "optimizer_state": optimizer.state_dict(),
         "scaler_state": scaler.state_dict(),
-        "rng_state": torch.get_rng_state(),
-        "cuda_rng_state": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "random_states": generators,  # of each rank
     }
-    path = checkpoint_path(output_dir, position)
     with atomic_write(path) as file:
         torch.save(entries, file)
     for older, at in list_checkpoints(output_dir):
@@ -94,8 +98,11 @@ def restore(
     model: AdaptiveNetwork,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    processes: Processes = ALONE,
 ) -> Position:
     """Put model, optimizer, scaler and random numbers back to what they were; returns where the run stood.
+
+    With another number of processes than wrote the file the random numbers (dropout) start anew, which is said.
 
     Raises:
         CheckpointError: the checkpoint belongs to another space or network, or holds no state of training.
@@ -106,9 +113,7 @@ def restore(
         model.statistics_provenance = read_provenance(entries, path)
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
-        torch.set_rng_state(entries["rng_state"])
-        if torch.cuda.is_available() and entries["cuda_rng_state"]:
-            torch.cuda.set_rng_state_all(entries["cuda_rng_state"])
+        _restore_random_states(entries["random_states"], processes)
         return Position(entries["epoch"] + 1, entries["iteration"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
@@ -126,3 +131,22 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
     optimizer.load_state_dict(state)
     for group, own in zip(optimizer.param_groups, options, strict=True):
         group.update(own)
+
+
+def _random_states() -> dict[str, torch.Tensor]:
+    cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return {"cpu": torch.get_rng_state(), **cuda}
+
+
+def _restore_random_states(states: list[dict[str, torch.Tensor]], processes: Processes) -> None:
+    if len(states) != processes.world_size:
+        _logger.warning(
+            "the checkpoint is of %d processes, this run has %d: dropout draws other random numbers than it would have",
+            len(states),
+            processes.world_size,
+        )
+        return
+    own = states[processes.rank]
+    torch.set_rng_state(own["cpu"])
+    if torch.cuda.is_available() and "cuda" in own:
+        torch.cuda.set_rng_state(own["cuda"])

@@ -16,21 +16,19 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(cfg) -> torch.device:
-    """NUM_GPUS 0 is the CPU, 1 the current CUDA device.
+    """NUM_GPUS 0 is the CPU, otherwise this process's CUDA device.
 
     Raises:
-        ConfigError: more GPUs are asked for than there are, or more than one.
+        ConfigError: this machine has fewer GPUs than NUM_GPUS.
     """
-    found = torch.cuda.device_count()
-    if cfg.NUM_GPUS > 1 or cfg.NUM_SHARDS > 1:
-        raise ConfigError(
-            f"NUM_GPUS {cfg.NUM_GPUS} x NUM_SHARDS {cfg.NUM_SHARDS}: this version runs on one device; set NUM_SHARDS 1 "
-            f"and NUM_GPUS {min(found, 1)} (GPUs found: {found}), and lower TRAIN.BATCH_SIZE and SOLVER.BASE_LR alike"
-        )
     if cfg.NUM_GPUS == 0:
         return torch.device("cpu")
-    if not found:
-        raise ConfigError("NUM_GPUS is 1, this machine has 0; set NUM_GPUS 0 to run on the CPU")
+    found = torch.cuda.device_count()
+    if found < cfg.NUM_GPUS:
+        raise ConfigError(
+            f"NUM_GPUS is {cfg.NUM_GPUS}, this machine has {found}; set NUM_GPUS {found}"
+            + (" and lower TRAIN.BATCH_SIZE and SOLVER.BASE_LR alike" if found else " to run on the CPU")
+        )
     return torch.device("cuda", torch.cuda.current_device())
 
 

@@ -24,12 +24,14 @@ from mutualnet3d.data import (
     train_loader,
     video_loader,
 )
+from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import TrainingError
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
+from mutualnet3d.training.exchange import exchange_gradients, share_of_batch
 from mutualnet3d.training.interrupt import StopRequest, stop_request
 from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
@@ -53,8 +55,11 @@ class Lists:
         return cls(build_entries(cfg, "train"), build_entries(cfg, "val"))
 
 
-def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None) -> None:
+def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None, processes: Processes = ALONE) -> None:
     """Train ``model`` in place as ``cfg`` says; checkpoints and logs go to OUTPUT_DIR.
+
+    Of several processes each takes its share of every batch, and all end with the same weights and statistics.
+    TRAIN.BATCH_SIZE counts the clips of one machine, as PySlowFast's. Rank 0 writes.
 
     With TRAIN.AUTO_RESUME the newest checkpoint in OUTPUT_DIR is gone on from, with the very clips, configurations and
     random numbers that an uninterrupted run would have seen. Ctrl-C or SIGTERM ends the iteration and saves.
@@ -67,44 +72,49 @@ def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None) -> None:
     """
     lists = lists or Lists.from_cfg(cfg)
     Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
-    run = _Run(model, cfg, lists)
+    run = _Run(model, cfg, lists, processes)
     start = run.resume()
     with stop_request() as stop:
         for epoch in range(start.epoch, cfg.SOLVER.MAX_EPOCH):
             run.train_epoch(epoch, start.iteration if epoch == start.epoch else 0, stop)
             run.finish_epoch(epoch)
-            if stop.requested:
-                run.stop(Position(epoch + 1))
+            run.stop_if_asked(stop, Position(epoch + 1))
 
 
 class _Run:
     """One run's parts, so that the functions below need no dozen arguments."""
 
-    def __init__(self, model: AdaptiveNetwork, cfg, lists: Lists):
-        self.cfg, self.lists = cfg, lists
+    def __init__(self, model: AdaptiveNetwork, cfg, lists: Lists, processes: Processes):
+        self.cfg, self.lists, self.processes = cfg, lists, processes
         self.device = choose_device(cfg)
         self.model = to_device(model, cfg)
+        self.exchanging = exchange_gradients(self.model, cfg, processes)
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
         self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)
         clips = train_dataset(lists.train, cfg, cfg.RNG_SEED)
-        self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, cfg.TRAIN.BATCH_SIZE)
+        size, rank, world_size = share_of_batch(cfg, processes), processes.rank, processes.world_size
+        self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, size, rank=rank, world_size=world_size)
         self.loader = train_loader(clips, self.sampler, cfg)
         self.per_epoch = self.sampler.num_batches
-        self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, cfg.TRAIN.BATCH_SIZE)
+        self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, size * world_size)
 
     def resume(self) -> Position:
         found = newest_readable(self.cfg.OUTPUT_DIR) if self.cfg.TRAIN.AUTO_RESUME else None
-        torch.manual_seed(self.cfg.RNG_SEED)
+        torch.manual_seed(self.cfg.RNG_SEED + self.processes.rank)
         position = Position(0)
         if found:
             path, entries = found
-            position = restore(path, entries, self.model, self.optimizer, self.scaler)
+            position = restore(path, entries, self.model, self.optimizer, self.scaler, self.processes)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
         return position
 
     def save(self, position: Position) -> Path:
-        return save_checkpoint(self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position)
+        path = save_checkpoint(
+            self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position, self.processes
+        )
+        self.processes.wait()  # nobody ends, and so ends the others, while rank 0 writes
+        return path
 
     def configurations(self, iteration: int) -> tuple[Configuration, ...]:
         if not self.cfg.MUTUALNET.ENABLE:
@@ -124,24 +134,25 @@ class _Run:
         for iteration, batch in enumerate(self.loader, start=start):
             lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
             self.train_iteration(epoch, iteration, batch, lr)
-            if stop.requested:
-                self.stop(Position(epoch, iteration + 1))
+            self.stop_if_asked(stop, Position(epoch, iteration + 1))
 
-    def stop(self, position: Position) -> None:
-        """Save and raise KeyboardInterrupt."""
+    def stop_if_asked(self, stop: StopRequest, position: Position) -> None:
+        """Save and raise KeyboardInterrupt, on every rank, if any of them was asked to stop."""
+        if not self.processes.mean(torch.tensor(float(stop.requested))):
+            return
         path = self.save(position)
         _logger.warning("stopped; saved %s; run the same command again to go on", path)
         raise KeyboardInterrupt
 
     def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> None:
-        self.unreadable.add(batch.failures)
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
         batch_on_device = batch.to(self.device)
         clip = normalise(batch_on_device.clips, self.cfg.DATA.MEAN, self.cfg.DATA.STD)
         configurations = self.configurations(epoch * self.per_epoch + iteration)
+        share = self.share_of_labels(len(batch.labels))
         losses, logits = mutual_backward(
-            self.model,
+            self.exchanging,
             clip,
             batch_on_device.labels,
             configurations,
@@ -149,12 +160,16 @@ class _Run:
             boxes=batch_on_device.boxes if self.cfg.DETECTION.ENABLE else None,
             distill_weight=self.cfg.MUTUALNET.DISTILL_WEIGHT,
             autocast=self.autocast,
-            scale=self.scaler.scale,
+            scale=lambda loss: self.scaler.scale(share * loss),
         )
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(self.model, self.cfg)
         right = _share_right(logits, batch_on_device.labels)
-        *values, norm, correct = torch.cat([losses, norm.view(1), right.view(1)]).tolist()
+        failed = losses.new_tensor(float(len(batch.failures)))
+        measured = torch.cat([share * losses, norm.view(1), right.view(1), failed.view(1)])
+        *values, norm, correct, failed = self.processes.mean(measured).tolist()
+        if failed:
+            self.unreadable.add(failure for part in self.processes.all_gather(batch.failures) for failure in part)
         judged = values if self.scaler.is_enabled() else [*values, norm]  # the scaler skips a step that overflowed
         if not all(map(math.isfinite, judged)):
             self._refuse_loss(epoch, iteration, configurations, values, norm, batch)
@@ -165,11 +180,23 @@ class _Run:
         if done % self.cfg.LOG_PERIOD == 0 or done == self.per_epoch:
             report = self.progress.report(epoch, done, lr, norm)
             _logger.info(describe(report, self.per_epoch, self.cfg.SOLVER.MAX_EPOCH))
-            write_json_line(self.cfg.OUTPUT_DIR, **report)
+            self.write_log(report)
+
+    def write_log(self, values: dict) -> None:
+        if self.processes.first:
+            write_json_line(self.cfg.OUTPUT_DIR, **values)
+
+    def share_of_labels(self, count: int) -> float:
+        """What a mean over this rank's ``count`` labels weighs in the mean over all: not 1 where boxes are counted."""
+        if not (self.cfg.DETECTION.ENABLE and self.processes.world_size > 1):
+            return 1.0
+        mean = float(self.processes.mean(torch.tensor(float(count))))
+        return count / mean if mean else 1.0
 
     def _refuse_loss(self, epoch, iteration, configurations, values, norm, batch) -> None:
         shown = ", ".join(f"{c}: {v}" for c, v in zip(configurations, values, strict=True))
-        files = "; ".join(self.lists.train[i].path for i in batch.indices.tolist())
+        indices = [i for part in self.processes.all_gather(batch.indices.tolist()) for i in part]
+        files = "; ".join(self.lists.train[i].path for i in indices)
         raise TrainingError(
             f"the loss or its gradient is not finite at epoch {epoch + 1}, iteration {iteration + 1} ({shown}; norm of "
             f"the gradient: {norm}); the last checkpoint is untouched. Lower SOLVER.BASE_LR or set "
@@ -182,11 +209,12 @@ class _Run:
         save = last or (epoch + 1) % cfg.TRAIN.CHECKPOINT_PERIOD == 0
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
         precise = cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE and not cfg.MODEL.FROZEN_BN
+        self.processes.overwrite(self.model.buffers())  # running statistics, where each rank had its own
         if (save or evaluate) and precise:
             batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
-            clips = training_batches(cfg, self.lists.train, batches, epoch)
+            clips = training_batches(cfg, self.lists.train, batches, epoch, share=self.processes)
             source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}
-            calibrate(self.model, clips, [self.model.space.full], source=source)
+            calibrate(self.model, clips, [self.model.space.full], source=source, processes=self.processes)
         if save:
             _logger.info("saved %s", self.save(Position(epoch + 1)))
         if evaluate:
@@ -194,11 +222,14 @@ class _Run:
 
     def evaluate(self, epoch: int) -> None:
         """The full configuration on the validation list: the centre view of each video, or the key frames."""
-        loader = video_loader(test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1), self.cfg)
-        result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg)
+        items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
+        loader = video_loader(items, self.cfg, self.processes.share_of(len(items)))
+        result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg, self.processes)
+        if result is None:
+            return
         measure = measures(result, self.cfg, "val")[self.model.space.full]
         _logger.info("epoch %d: validation of full: %s", epoch + 1, measure.text)
-        write_json_line(self.cfg.OUTPUT_DIR, type="val", epoch=epoch + 1, metric=measure.metric, **measure.values)
+        self.write_log({"type": "val", "epoch": epoch + 1, "metric": measure.metric, **measure.values})
 
 
 def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

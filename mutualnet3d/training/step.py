@@ -3,6 +3,7 @@
 The full network learns the labels; the smallest and the random sub-networks learn full's detached prediction. Backward
 passes run one after another, so memory is that of one, and their gradients add up in the shared weights. What all
 configurations compute alike (SlowFast's Fast pathway) runs forward once and backward once, with the summed gradient.
+Under DistributedDataParallel the gradients travel once, during the last backward pass.
 """
 
 from __future__ import annotations
@@ -52,17 +53,18 @@ def mutual_backward(
         is_last = i == len(configurations) - 1
         with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
             with autocast():
-                logits = model(clip, configuration, boxes, shared=leaves)
+                logits = model(clip, configuration, boxes, shared=shared if is_last else leaves)
             if teacher is None:
                 teacher = logits.detach()
                 value = weighted = loss.supervised(logits, labels)
             else:
                 value = loss.distilled(logits, teacher)
                 weighted = distill_weight * value
-            scale(weighted).backward()
+            if is_last and i:  # one pass, so that each gradient is exchanged once, when it is complete
+                torch.autograd.backward((scale(weighted), *shared), (None, *(leaf.grad for leaf in leaves)))
+            else:
+                scale(weighted).backward()
         values.append(value.detach())
-    if shared:
-        torch.autograd.backward(shared, [leaf.grad for leaf in leaves])
     return torch.stack(values), teacher
 
 

@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mutualnet3d.errors import BudgetError, DataError
+from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization.drawing import plain
 from mutualnet3d.visualization.latencies import measured_latencies
 from mutualnet3d.visualization.overlay import common_metric, draw_overlay
 from mutualnet3d.visualization.points import chart_points, front_of
-from mutualnet3d.visualization.run_folder import RunFolder, read_table
+from mutualnet3d.visualization.run_folder import RunFolder
 
 MOST_BUDGETS = 8
 SAME = ("data", "videos", "views", "crop")  # of the provenance: else the accuracies are of other tests
@@ -44,12 +45,13 @@ def compare_runs(run: RunFolder, others: Sequence[str | os.PathLike]) -> Compari
 
     Raises:
         DataError: ``run`` has no query table; or the runs measure different things.
-        QueryTableError, ConfigError: those of another run are missing or malformed.
+        QueryTableError: that of another run is missing or malformed.
     """
     if run.table is None:
         raise DataError(f"{run.folder}: has no query table to compare ({' '.join(run.notes)})")
     folders = [run.folder, *map(Path, others)]
-    tables = dict(zip(distinct_names(folders), [run.table, *map(read_table, others)], strict=True))
+    others = [QueryTable.load(folder / TABLE_FILE) for folder in folders[1:]]
+    tables = dict(zip(distinct_names(folders), [run.table, *others], strict=True))
     metric = common_metric(tables, run.folder)
     entries = {name: table.entries for name, table in tables.items()}
     look = {"metric": metric, "path": run.folder}

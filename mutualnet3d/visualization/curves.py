@@ -156,13 +156,6 @@ def plot_accuracy_gmacs(
     plot_accuracy_cost(points, path, title=title, cost="gmacs", metric=metric)
 
 
-def plot_accuracy_latency(
-    points: Iterable[Any], path: str | os.PathLike, *, title: str, metric: str = "top-1 (%)"
-) -> None:
-    """:func:`plot_accuracy_cost` by measured latency."""
-    plot_accuracy_cost(points, path, title=title, cost="latency_ms", metric=metric)
-
-
 def _some(values: list, most: int) -> list:
     """All of them, or ``most`` spread evenly with both ends."""
     if len(values) <= most:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import mutualnet3d
 from mutualnet3d.files import write_text
-from mutualnet3d.output_files import REPORT_FILE
+from mutualnet3d.output_files import REPORT_FILE, SCORES_FILE
 from mutualnet3d.visualization.classes import (
     MOST_COUNTED,
     MOST_DRAWN,
@@ -42,7 +42,7 @@ from mutualnet3d.visualization.report_text import (
     tiles,
     views_text,
 )
-from mutualnet3d.visualization.run_folder import RunFolder, read_run
+from mutualnet3d.visualization.run_folder import RunFolder, TestScores, read_run
 from mutualnet3d.visualization.sample_videos import KINDS, sample_videos
 from mutualnet3d.visualization.training_curves import draw_training
 
@@ -73,7 +73,7 @@ def write_report(
 
     Raises:
         DataError: ``output_dir`` is not of a run; or it has no query table to compare, or one of another metric.
-        QueryTableError, ConfigError: those of a run to compare are missing or malformed.
+        QueryTableError: that of a run to compare is missing or malformed.
     """
     run = read_run(output_dir)
     path = run.folder / REPORT_FILE if path is None else Path(path)
@@ -118,7 +118,7 @@ def _content(run: RunFolder, compare: Sequence[str | os.PathLike]) -> dict:
         "precisions": precision_rows(run, keys),
         "detection": run.cfg is not None and run.cfg.DETECTION.ENABLE,
         "videos": run.scores and _videos(run, keys),
-        "score_text": _score_text(run),
+        "score_text": run.scores and _score_text(run.scores),
     }
     if compare:
         found = compare_runs(run, compare)
@@ -189,7 +189,7 @@ def _videos(run: RunFolder, keys: Sequence[KeyConfiguration]) -> list[dict]:
                 "configuration": p.configuration,
                 "name": names[p.label],
                 "right": p.label == sample.label,
-                "percent": min(100.0 * p.score, 100.0),
+                "percent": min(100.0 * p.score, 100.0) if run.scores.ensemble else None,
             }
             for p in sample.predictions
         }
@@ -210,8 +210,10 @@ def _videos(run: RunFolder, keys: Sequence[KeyConfiguration]) -> list[dict]:
     return videos
 
 
-def _score_text(run: RunFolder) -> str:
-    how = "highest" if run.cfg is not None and run.cfg.DATA.ENSEMBLE_METHOD == "max" else "mean"
+def _score_text(scores: TestScores) -> str:
+    if not scores.ensemble:
+        return f"How the scores of a video's views were joined is not recorded in {SCORES_FILE}, so they are not shown."
+    how = "highest" if scores.ensemble == "max" else "mean"
     return f"Numbers are per cent: the {how} score of the predicted class over a video's views."
 
 

@@ -127,14 +127,17 @@ def precision_rows(run: RunFolder, keys: Sequence[KeyConfiguration]) -> dict | N
 def views_text(run: RunFolder) -> str:
     """``10 x 3 views of 8 frames, 256 x 256 pixels``, of detection what its frames are; "" where it is not recorded."""
     known = run.table.provenance if run.table is not None else {}
-    views, crop, frames = known.get("views"), known.get("crop"), known.get("frames")
-    if not isinstance(views, dict):
-        return ""
+    crop, frames = known.get("crop"), known.get("frames")
     if "key_frames" in known:
         return f"{frames} frames around a key frame, shorter side {crop} pixels, not cropped"
-    if frames is None:
+    if "frames" in known and frames is None:
         return f"one centre view, {crop} x {crop} pixels"
-    return f"{views.get('temporal')} x {views.get('spatial')} views of {frames} frames, {crop} x {crop} pixels"
+    recorded = known.get("views")
+    views = (recorded.get("temporal"), recorded.get("spatial")) if isinstance(recorded, dict) else None
+    if run.scores is not None:
+        views = run.scores.views
+    shape = f" of {frames} frames, {crop} x {crop} pixels" if frames and crop else ""
+    return f"{views[0]} x {views[1]} views{shape}" if views else ""
 
 
 def table_rows(table: QueryTable, latencies: Sequence[Latencies], keys: Sequence[KeyConfiguration]) -> dict:

@@ -16,7 +16,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.unreadable import FILE_NAME as UNREADABLE_FILE
 from mutualnet3d.errors import DataError, MutualNetError
-from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.evaluation.result import read_scores
 from mutualnet3d.files import sha256
 from mutualnet3d.output_files import CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE
 from mutualnet3d.query_table import QueryTable
@@ -32,10 +32,13 @@ class TestScores:
     Attributes:
         configurations: (C).
         predictions: int64 (C, N), the class with the highest score, of equals the lowest.
-        scores: float32 (C, N), that score: a mean over the views where they were summed, so a probability.
+        scores: float32 (C, N), that score: a mean over the views where they were summed, so a probability; as it is in
+            the file where that does not say how the views were joined.
         labels: int64 (N).
         paths: (N).
         classes: how many there are.
+        ensemble: how the scores of the views were joined, ``sum`` or ``max``; "" where the file does not say.
+        views: temporal and spatial views of a video; None where the file does not say.
     """
 
     __test__ = False  # pytest: this is no test
@@ -46,6 +49,8 @@ class TestScores:
     labels: np.ndarray
     paths: tuple[str, ...]
     classes: int
+    ensemble: str = ""
+    views: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,6 @@ class RunFolder:
 @dataclass(frozen=True)
 class _Results:
     missing: tuple[tuple[str, str], ...]
-    views: int
     precisions: dict[Configuration, dict[str, float | None]]
 
 
@@ -103,14 +107,9 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
 
     text = part(CONFIG_FILE, lambda path: path.read_text(encoding="utf-8"), "how the run was configured is not known.")
     cfg = None if text is None else part(CONFIG_FILE, load_config, "its text is shown as it is.")
-    table = part(
-        TABLE_FILE if cfg is None else cfg.QUERY_TABLE.FILE,
-        QueryTable.load,
-        "costs of the configurations are not known.",
-    )
+    table = part(TABLE_FILE, QueryTable.load, "costs of the configurations are not known.")
     results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.")
-    views = 1 if results is None or (cfg and cfg.DATA.ENSEMBLE_METHOD == "max") else results.views
-    scores = part(SCORES_FILE, lambda path: _read_scores(path, views), "classes and videos are not shown.")
+    scores = part(SCORES_FILE, _read_scores, "classes and videos are not shown.")
     log = part(LOG_FILE, read_training_log, "the network was evaluated here, not trained.")
     if log and log.damaged:
         notes.append(f"{log.damaged} lines of {LOG_FILE} are damaged and left out.")
@@ -136,17 +135,6 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
     )
 
 
-def read_table(folder: str | os.PathLike) -> QueryTable:
-    """The query table of an OUTPUT_DIR, under the name that its config gives it.
-
-    Raises:
-        QueryTableError: it is missing or malformed.
-        ConfigError: the config is malformed.
-    """
-    config = Path(folder) / CONFIG_FILE
-    return QueryTable.load(Path(folder) / (load_config(config).QUERY_TABLE.FILE if config.exists() else TABLE_FILE))
-
-
 def _read_results(path: Path) -> _Results:
     values = json.loads(path.read_text(encoding="utf-8"))
     missing = tuple((str(item["path"]), str(item["reason"])) for item in values["missing"])
@@ -154,12 +142,12 @@ def _read_results(path: Path) -> _Results:
         Configuration.parse(text): {str(name): None if ap is None else float(ap) for name, ap in of.items()}
         for text, of in values.get("per_class", {}).items()
     }
-    return _Results(missing, int(np.prod(values["views"])), precisions)
+    return _Results(missing, precisions)
 
 
-def _read_scores(path: Path, views: int) -> TestScores | None:
+def _read_scores(path: Path) -> TestScores | None:
     """None where a row has not one label: several, or a box. There is no right class then, only a ranking."""
-    result = load_scores(path)
+    result, facts = read_scores(path)
     configurations, paths = result.configurations, result.paths
     scores, labels = result.scores.numpy(), result.labels.numpy()
     if labels.ndim == 2 and len(labels) == len(paths):
@@ -169,9 +157,15 @@ def _read_scores(path: Path, views: int) -> TestScores | None:
     if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
         raise DataError(f"scores {scores.shape} do not fit the labels, or there are none")
     predictions = scores.argmax(2)
-    best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0] / views
+    best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0]
     if not np.isfinite(best).all():
         raise DataError("scores are not finite")
+    ensemble, views = facts.get("ensemble_method") or "", facts.get("views")
+    if views is not None:
+        temporal, spatial = map(int, views)
+        views = temporal, spatial
+    if ensemble == "sum" and views:
+        best = best / np.prod(views)
     return TestScores(
         configurations,
         predictions,
@@ -179,6 +173,8 @@ def _read_scores(path: Path, views: int) -> TestScores | None:
         labels.astype(np.int64),
         paths,
         scores.shape[2],
+        ensemble if views else "",
+        views,
     )
 
 

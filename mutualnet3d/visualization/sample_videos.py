@@ -59,10 +59,10 @@ def choose_videos(scores: TestScores, most: int = 6) -> list[tuple[int, str]]:
     return chosen
 
 
-def sample_videos(scores: TestScores, most: int = 6) -> tuple[SampleVideo, ...]:
+def sample_videos(scores: TestScores) -> tuple[SampleVideo, ...]:
     """The chosen videos; one that is gone or damaged is there without frames and with the reason."""
     samples = []
-    for number, kind in choose_videos(scores, most):
+    for number, kind in choose_videos(scores):
         found = tuple(
             Prediction(c, int(scores.predictions[i, number]), float(scores.scores[i, number]))
             for i, c in enumerate(scores.configurations)

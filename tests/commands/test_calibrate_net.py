@@ -39,6 +39,13 @@ def test_a_configuration_is_added_and_the_rest_stays(trained, model, tiny_data, 
     assert evaluate(words("--model", model, "--configurations", NEW, "OUTPUT_DIR", model.parent / "tested")) == 0
 
 
+def test_the_model_file_is_read_once(model, monkeypatch):
+    read, paths = torch.load, []
+    monkeypatch.setattr(torch, "load", lambda path, **options: (paths.append(path), read(path, **options))[1])
+    assert main(words("--model", model, "--configurations", NEW)) == 0
+    assert [str(path) for path in paths] == [str(model)]
+
+
 def test_recomputing_gives_the_same_statistics(trained, model):
     """The same clips as those of the run that trained it; memory may lie otherwise, hence the tolerance."""
     assert main(words("--model", model)) == 0

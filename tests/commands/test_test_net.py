@@ -1,7 +1,6 @@
 """tools/test_net.py: a model file in, results and a table out."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -167,10 +166,3 @@ def test_two_processes(trained, tmp_path):
     together, alone = (load_scores(folder / "test_scores.npz") for folder in (tmp_path / "new", trained.output))
     torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5)
     assert together.paths == alone.paths
-
-
-def test_training_is_refused_in_two_processes(trained, tmp_path):
-    done = torchrun(2, ROOT / "tools" / "run_net.py", *trained.words("OUTPUT_DIR", tmp_path / "new"))
-    assert done.returncode == 1
-    assert "TRAIN.ENABLE with 2 processes: training runs on one device" in done.stdout
-    assert not os.path.exists(tmp_path / "new" / "checkpoints")

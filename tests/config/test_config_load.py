@@ -212,6 +212,18 @@ def test_stored_text_refuses_like_a_file():
         load_config_text("_BASE_: a.yaml\n")
 
 
+def test_the_file_of_the_query_table_has_one_name(write):
+    """Configs of older runs name it; they load where they name that very file."""
+    old = "QUERY_TABLE: {ENABLE: False, FILE: query_table.json}\n"
+    overrides = ["QUERY_TABLE.FILE", "query_table.json", "QUERY_TABLE.ENABLE", False]
+    new = load_config(overrides=overrides[2:])
+    assert load_config(write(old)) == load_config_text(old) == load_config(overrides=overrides) == new
+    with pytest.raises(ConfigError, match=r"a\.yaml:2: QUERY_TABLE\.FILE is 'mine\.json'; .* always query_table\.json"):
+        load_config(write("QUERY_TABLE:\n  FILE: mine.json\n"))
+    with pytest.raises(ConfigError, match=r"override: QUERY_TABLE\.FILE is ''; .* remove it"):
+        load_config(overrides=["QUERY_TABLE.FILE", ""])
+
+
 def test_nodes_of_other_networks_load_and_are_announced(write, caplog):
     cfg = load_config(write("MVIT: {DEPTH: 16, REV: {ENABLE: True}}\nTENSORBOARD: {ENABLE: True}\n"))
     assert cfg.MVIT.REV.ENABLE is True

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from torchvision.transforms import v2
 from torchvision.transforms.functional import InterpolationMode
 
+from mutualnet3d.config.validate import AUGMENTATIONS
 from mutualnet3d.data.augmentation import PRESETS, Augmentation, centre_view
 from mutualnet3d.data.images import ArrayEntry, ImageEntry
 from mutualnet3d.errors import ConfigError, VideoError
@@ -123,6 +124,10 @@ def test_the_presets():
         assert max(spans) > 0.8
     with pytest.raises(ConfigError, match=r"'imagenet'; it must be one of none, cifar, resnet, mobile"):
         Augmentation("imagenet", 32, 36, True)
+
+
+def test_the_config_knows_the_presets():
+    assert tuple(PRESETS) == AUGMENTATIONS
 
 
 def test_views_do_not_change_what_they_are_cut_from():

@@ -107,6 +107,18 @@ def test_by_default_the_pareto_front_in_the_torch_format(tmp_path, networks, cap
     assert "float32" in printed
 
 
+def test_a_format_that_nothing_runs_is_still_checked(tmp_path, networks):
+    """torch.export alone: opened again and compared, with no latency to measure."""
+    network = networks("slow")
+    folder = write_run(tmp_path, network)
+    words = ("--formats", "torch_export", "--configurations", "0.63-30-3", "--precision", "float32")
+    assert run("--model", folder, "--output", tmp_path / "out", *words) == 0
+    (each,) = Manifest.load(tmp_path / "out").networks
+    assert [(p.backend, p.precision, p.batch) for p in each.parity] == [("torch.export", "float32", n) for n in (1, 2)]
+    assert max(p.max_rel for p in each.parity) < 1e-5
+    assert mn.QueryTable.load(tmp_path / "out" / "query_table.json").devices == ()
+
+
 def test_another_crop_is_counted_again(tmp_path, networks):
     network = networks("slow")
     folder = write_run(tmp_path, network)
@@ -136,6 +148,25 @@ def test_named_videos_then_the_test_list_then_rendered_clips(tiny_data, networks
     assert len(parity_clips(videos[:1], network.cfg, network.preprocessing).tensor) == 2  # batches of 2 are compared
 
 
+def test_clips_of_other_data_sets(tiny_data, networks, tmp_path):
+    """Charades' own lists name their videos otherwise; key frames are no clips of a deployed network."""
+    (tmp_path / "list.csv").write_text("id,actions\nvideo 8,c001 0.0 0.5\nvideo 9,\nvideo 10,c002 0.1 0.2\n")
+    task = ["TRAIN.DATASET", "charades", "TEST.DATASET", "charades", "DATA.MULTI_LABEL", True]
+    lists = ["CHARADES.LISTS", "segments", "CHARADES.TEST_FILE", "list.csv", "DATA.PATH_TO_DATA_DIR", str(tmp_path)]
+    network = Network("slow", *task, *lists, "DATA.PATH_PREFIX", str(tiny_data))
+    listed = parity_clips([], network.cfg, network.preprocessing)
+    named = parity_clips([tiny_data / f"video {n}.mp4" for n in (8, 9, 10)], network.cfg, network.preprocessing)
+    assert listed.source == "3 videos of the test list"
+    assert torch.equal(listed.tensor, named.tensor)
+    network.cfg.DATA.PATH_PREFIX = str(tmp_path)
+    gone = parity_clips([], network.cfg, network.preprocessing)
+    assert gone.source.startswith("4 rendered clips, as no video was named and one of the test list cannot be read: ")
+    assert str(tmp_path / "video 8.mp4") in gone.source
+    detection = networks("slow detection")
+    source = parity_clips([], detection.cfg, detection.preprocessing).source
+    assert source == "4 rendered clips, as no video was named and key frames are not square"
+
+
 def test_detection(tmp_path, networks):
     folder = write_run(tmp_path, networks("slow detection"))
     assert run("--model", folder, "--output", tmp_path / "out", "--configurations", "0.63-30-3") == 0
@@ -162,7 +193,18 @@ def test_class_names_travel(tmp_path, networks):
         (("--formats", "tflite"), "format 'tflite' is not one of torch, onnx, openvino, torch_export"),
         (("--configurations", "0.7-48-4"), "0.7-48-4 is not in the query table, so its accuracy is unknown"),
         (("--configurations", "fast"), "'fast' is not width-spatial-temporal"),
-        (("--precision", "float16"), "precision 'float16': no backend of torch has it on CPUs"),
+        (
+            ("--formats", "torch", "onnx", "--precision", "bfloat16"),
+            "format 'onnx' can be checked in float32, not in bfloat16: add --precision float32",
+        ),
+        (
+            ("--formats", "torch_export", "torch", "--precision", "bfloat16"),
+            "format 'torch_export' can be checked in float32, not in bfloat16: add --precision float32",
+        ),
+        (
+            ("--formats", "onnx", "--precision", "float32", "bfloat16"),
+            "precision 'bfloat16': no backend of onnx has it on CPUs",
+        ),
         (("--crop", "0"), "crop 0 must be at least 1 pixel"),
         (("--threads", "0"), "threads 0 must be a whole number"),
         (("--table", "absent.json"), "absent.json"),

@@ -8,7 +8,8 @@ from tiny import tiny_cfg
 
 import mutualnet3d as mn
 from mutualnet3d.calibration import discard_statistics
-from mutualnet3d.errors import CheckpointError
+from mutualnet3d.errors import CheckpointError, WeightsError
+from mutualnet3d.models import Slow
 from mutualnet3d.models.artefact import save_model
 
 SMALL, MIDDLE = mn.Configuration(0.63, 20, 2), mn.Configuration(0.8, 32, 4)
@@ -42,6 +43,27 @@ def test_it_survives_saving_twice(tmp_path):
     assert loaded.statistics_provenance == model.statistics_provenance
     save_model(tmp_path / "two.pyth", loaded, tiny_cfg())
     assert mn.load_model(tmp_path / "two.pyth").statistics_provenance == model.statistics_provenance
+
+
+def test_it_comes_with_weights(tmp_path):
+    """load_weights: into a network whose own statistics, and what was known of them, leave with its weights."""
+    model, other = calibrated(), mn.build_model(tiny_cfg())
+    save_model(tmp_path / "model.pyth", model, tiny_cfg())
+    wide = mn.Configuration(0.9, 32, 4)
+    mn.calibrate(other, [torch.randn(2, 3, 4, 32, 32)], [wide])
+    mn.load_weights(other, tmp_path / "model.pyth")
+    assert set(other.calibrated) == set(model.calibrated)
+    assert other.statistics_provenance == model.statistics_provenance
+    mn.load_weights(other, mn.build_model(tiny_cfg()).state_dict())
+    assert other.statistics_provenance == {}
+    entries = torch.load(tmp_path / "model.pyth", weights_only=True) | {"statistics_provenance": [1]}
+    with pytest.raises(WeightsError, match="its statistics_provenance is malformed"):
+        mn.load_weights(other, entries)
+
+
+def test_every_network_has_one():
+    """Without build_model too."""
+    assert Slow(tiny_cfg()).statistics_provenance == {}
 
 
 def test_it_goes_with_the_statistics():

@@ -54,6 +54,36 @@ class TestWithLatencies:
         assert plain().with_latencies({A: took(0.0)}, CPU)[A].latency_ms == 0.0
 
 
+class TestSelect:
+    def test_entries_device_and_provenance(self):
+        t = on_cpu().with_latencies({A: took(2.0), C: took(4.0)}, GPU)
+        narrow = t.select(c for c in (C, A, C))
+        assert narrow.entries == (t[A], t[C])
+        assert (narrow.device, narrow.metric, narrow.provenance) == (GPU.label, t.metric, t.provenance)
+        assert t.select([A, B, C]) == t
+        assert plain().select([B]) == replace(plain(), entries=(plain()[B],))
+
+    def test_devices_that_measured_none_of_them_leave(self):
+        t = on_cpu().with_latencies({A: took(2.0), C: took(4.0)}, GPU).select([B])
+        assert t.devices == (CPU.label,)
+        assert (t.device, t[B].latency_ms) == (CPU.label, 40.0)
+        assert t.provenance == on_cpu().provenance
+        nothing = on_gpu().select([B])
+        assert (nothing.device, nothing.devices, nothing[B].latency_ms) == (None, (), None)
+        assert nothing.provenance == plain().provenance | {"latency": {}}
+
+    def test_latencies_of_a_device_without_a_name_stay(self):
+        t = replace(plain(), entries=tuple(replace(e, latency_ms=5.0) for e in plain().entries))
+        assert t.select([A]).entries == (replace(plain()[A], latency_ms=5.0),)
+
+    def test_what_the_table_lacks_is_named(self):
+        other, another = mn.Configuration(0.7, 142, 3), mn.Configuration(0.9, 142, 3)
+        with pytest.raises(QueryTableError, match=r"0\.7-142-3, 0\.9-142-3 is not in .*it has 0\.63-142-3, 0\.8-178-5"):
+            plain().select([A, other, another])
+        with pytest.raises(QueryTableError, match="at least one entry"):
+            plain().select([])
+
+
 class TestMerge:
     def test_two_devices(self):
         t = QueryTable.merge([on_cpu(), on_gpu()])

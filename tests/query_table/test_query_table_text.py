@@ -3,12 +3,15 @@
 import csv
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 import mutualnet3d as mn
+from mutualnet3d.errors import BudgetError
 from mutualnet3d.query_table import Entry, QueryTable
+from mutualnet3d.query_table.file import to_json
 from mutualnet3d.query_table.text import milliseconds, to_csv, to_markdown
 from mutualnet3d.summary import print_entry, print_table
 
@@ -34,11 +37,9 @@ def rendered(show, width):
 
 
 class TestCsv:
-    def test_it_is_exact(self, tmp_path):
+    def test_it_is_exact(self):
         t = table()
-        t.to_csv(tmp_path / "table.csv")
-        with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(to_csv(t), newline="")))
         assert len(rows) == 3
         for row, entry in zip(rows, t.entries, strict=True):
             c = entry.configuration
@@ -75,7 +76,7 @@ class TestCsv:
 
 class TestMarkdown:
     def test_cells(self):
-        lines = table().to_markdown().splitlines()
+        lines = to_markdown(table()).splitlines()
         cells = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in lines]
         assert cells[0][0] == "configuration"  # the first heading, of the marks, is empty
         assert lines[0].count("Größe \\| 3") == 1
@@ -85,7 +86,18 @@ class TestMarkdown:
         assert columns == {10}
 
     def test_columns_that_are_not_needed_are_left_out(self):
-        assert table((), None).to_markdown().splitlines()[0] == "|  | configuration | GMACs | Mparams | top1 % |"
+        assert to_markdown(table((), None)).splitlines()[0] == "|  | configuration | GMACs | Mparams | top1 % |"
+
+
+def test_map_is_written_as_people_write_it():
+    t = replace(table((CPU,), None), metric="map")
+    assert next(csv.reader(io.StringIO(to_csv(t))))[6] == "mAP"
+    assert to_markdown(t).splitlines()[0].startswith("|  | configuration | GMACs | Mparams | mAP % |")
+    assert "mAP %" in rendered(lambda console: print_table(t, console), 100)
+    assert "  59.00 % mAP" in rendered(lambda console: print_entry(t, t.entries[1], console), 100)
+    with pytest.raises(BudgetError, match=r"reaches 99 mAP"):
+        t.best(min_accuracy=99)
+    assert '"metric": "map"' in to_json(t)
 
 
 @pytest.mark.parametrize(

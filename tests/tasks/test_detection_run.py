@@ -119,8 +119,17 @@ def test_report(detection_run):
     assert all(f'data-value="{ap}"' in page for ap in full.values())
 
 
+def test_the_cost_is_that_of_a_square_and_the_table_says_so(detection_run):
+    """Whatever the shape of the frames, which here are 64 x 48 and 48 x 64."""
+    model, table = mn.load_model(detection_run.output / "model.pyth"), detection_run.table
+    assert table.provenance["gmacs_of"] == "one view, a square of crop x crop pixels"
+    assert table.provenance["crop"] == 32
+    for entry in table.entries:
+        assert entry.gmacs == mn.complexity(model, entry.configuration, crop=32).gmacs
+
+
 def test_the_printed_example_has_boxes(detection_run, capsys):
-    print_usage(detection_run.table, detection_run.output, "query_table.json")
+    print_usage(detection_run.table, detection_run.output)
     assert "model(clip, best.configuration, boxes)" in capsys.readouterr().out
 
 

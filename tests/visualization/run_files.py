@@ -64,11 +64,12 @@ def make_scores(labels) -> np.ndarray:
     return 6 * scores / scores.sum(2, keepdims=True)
 
 
-def write_scores(folder: Path, scores, labels, paths) -> None:
+def write_scores(folder: Path, scores, labels, paths, **facts) -> None:
+    """``facts`` as a run keeps them beside the scores, but for those given."""
     result = GridResult(
         CONFIGURATIONS, torch.as_tensor(scores), torch.as_tensor(labels), torch.arange(len(paths)), paths=tuple(paths)
     )
-    save_scores(folder / "test_scores.npz", result)
+    save_scores(folder / "test_scores.npz", result, **({"ensemble_method": "sum", "views": VIEWS} | facts))
 
 
 def train_line(epoch, iteration, loss, lr=0.1, **more):

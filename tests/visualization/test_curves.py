@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
 from mutualnet3d.query_table import pareto_front
-from mutualnet3d.visualization import plot_accuracy_cost, plot_accuracy_gmacs, plot_accuracy_latency
+from mutualnet3d.visualization import plot_accuracy_cost, plot_accuracy_gmacs
 from mutualnet3d.visualization.curves import CHANGES, NAMED, draw_accuracy_cost
 from mutualnet3d.visualization.drawing import LEAST_SPAN, plain
 from mutualnet3d.visualization.points import Point, changed_axis, chart_points, front_of
@@ -190,7 +190,7 @@ def test_undrawable_points_are_refused_by_name(tmp_path, gmacs, accuracy):
 def test_a_cost_that_was_not_measured_is_refused(tmp_path):
     point = Measured(Configuration(0.63, 142, 3), 1.0, 50.0)
     with pytest.raises(DataError, match=r"0\.63-142-3 has no latency_ms; measure it"):
-        plot_accuracy_latency([point], tmp_path / "curve.png", title="x")
+        plot_accuracy_cost([point], tmp_path / "curve.png", title="x", cost="latency_ms")
     with pytest.raises(DataError, match=r"cost 'watts' is not one of gmacs, latency_ms"):
         plot_accuracy_cost([point], tmp_path / "curve.png", title="x", cost="watts")
 

@@ -10,8 +10,9 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from run_files import CONFIGURATIONS, write_run
+from run_files import CONFIGURATIONS, write_run, write_scores
 from tiny import ROOT
 
 from mutualnet3d.commands.report import main
@@ -256,6 +257,20 @@ def test_scores_of_configurations_that_the_table_does_not_have(folder, no_pictur
         ),
     ).save(folder / "query_table.json")
     assert "largest tested 1.0-32-4" in read(folder).text
+
+
+def test_how_scores_were_joined_is_what_is_recorded_beside_them(folder, no_pictures):
+    stored = np.load(folder / "test_scores.npz")
+    arrays = stored["scores"], stored["labels"], stored["paths"].tolist()
+    assert "per cent: the mean score" in read(folder).text
+    write_scores(folder, *arrays, ensemble_method="max", views=(1, 3))
+    text = read(folder).text
+    assert "per cent: the highest score" in text
+    assert "1 x 3 views of 4 frames" in text
+    write_scores(folder, *arrays, ensemble_method=None, views=None)
+    text = read(folder).text
+    assert "is not recorded in test_scores.npz, so they are not shown" in text
+    assert "test clips not recorded" in text
 
 
 def test_command(written, tmp_path):

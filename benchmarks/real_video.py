@@ -1,0 +1,38 @@
+"""Videos for the loader benchmarks: real clips, one after another, at a size and with key frames as asked."""
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+FRAMES, HEIGHT, WIDTH, FPS = 300, 256, 340, 30
+
+
+def real_frames(folder: Path) -> list[np.ndarray]:
+    """FRAMES frames, (HEIGHT, WIDTH, 3), of the videos in ``folder``, one video after another."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in (".mp4", ".avi"))[::7]
+    frames = (frame.to_ndarray(format="rgb24") for path in paths for frame in decoded(path))
+    found = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in itertools.islice(frames, FRAMES)]
+    if len(found) < FRAMES:
+        raise SystemExit(f"{folder} holds {len(found)} frames of video, {FRAMES} are needed")
+    return found
+
+
+def decoded(path: Path):
+    with av.open(str(path)) as container:
+        yield from container.decode(video=0)
+
+
+def write_video(path: Path, frames: list[np.ndarray], gop: int) -> None:
+    """H.264 with a key frame every ``gop`` frames and nowhere else."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"g": str(gop), "sc_threshold": "0"})
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

@@ -1,0 +1,99 @@
+"""Faults of the machine, said with their remedy; and one run at a time in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import torch
+
+from mutualnet3d.distributed import Processes
+from mutualnet3d.errors import ConfigError, ResourceError
+from mutualnet3d.files import remove_partial
+from mutualnet3d.output_files import LOCK_FILE
+
+_CPU_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
+_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
+_WRITER = re.compile(r"PytorchStreamWriter|file write failed|unexpected pos")
+
+
+@contextlib.contextmanager
+def run_in_output_dir(cfg, processes: Processes) -> Iterator[None]:
+    """Run the body as the only run in OUTPUT_DIR, which rank 0 holds, and with its faults named.
+
+    Raises:
+        ConfigError: another run holds it.
+        ResourceError: memory or disk ran out, or a worker was killed.
+    """
+    with alone_in(Path(cfg.OUTPUT_DIR)) if processes.first else contextlib.nullcontext(), named_faults(cfg):
+        yield
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` while the body runs. The system lets go of it when this process ends, however that happens.
+
+    Raises:
+        ConfigError: another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise ConfigError(
+            f"OUTPUT_DIR {folder} is in use by another run: two would mix their files; wait until it ends, or choose "
+            "another OUTPUT_DIR"
+        ) from None
+    try:
+        remove_partial(folder)  # of a run that was killed while it wrote
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def named_faults(cfg) -> Iterator[None]:
+    """Turn what the machine does to a run into a ResourceError that says what to lower or free; other errors pass."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(_memory(cfg, str(error).splitlines()[0])) from error
+    except MemoryError as error:
+        raise ResourceError(_memory(cfg, "no more memory")) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise ResourceError(_disk(cfg, error.strerror)) from error
+    except RuntimeError as error:
+        text = str(error)
+        if worker := _WORKER.search(text):
+            raise ResourceError(
+                f"a data loading worker (process {worker[1].strip()}) was killed, probably because memory ran out; "
+                f"lower DATA_LOADER.NUM_WORKERS (now {cfg.DATA_LOADER.NUM_WORKERS}) or the batch size; the same "
+                "command goes on where the last checkpoint was written"
+            ) from error
+        if _CPU_MEMORY.search(text):
+            raise ResourceError(_memory(cfg, text.splitlines()[0])) from error
+        if _WRITER.search(text):  # torch.save hides the reason, which the file system gave
+            raise ResourceError(_disk(cfg, text.splitlines()[0])) from error
+        raise
+
+
+def _memory(cfg, reason: str) -> str:
+    return (
+        f"out of memory ({reason}); lower TRAIN.BATCH_SIZE (now {cfg.TRAIN.BATCH_SIZE}) or TEST.BATCH_SIZE (now "
+        f"{cfg.TEST.BATCH_SIZE}), SOLVER.BASE_LR in proportion, or set TRAIN.MIXED_PRECISION True; the same command "
+        "goes on where the last checkpoint was written"
+    )
+
+
+def _disk(cfg, reason: str) -> str:
+    return (
+        f"{cfg.OUTPUT_DIR} cannot take more files ({reason}); the files before are whole; free some space and give the "
+        "same command again"
+    )

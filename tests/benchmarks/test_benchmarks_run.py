@@ -1,0 +1,71 @@
+"""Every script of benchmarks/ runs, in its smallest form: what it calls has not changed under it."""
+
+import re
+import runpy
+import sys
+
+import pytest
+import torch
+from tiny import OVERRIDES, RECIPE, ROOT
+
+FOLDER = ROOT / "benchmarks"
+HELPERS = {"random_network.py", "real_video.py"}  # other scripts import them
+DEMO = ROOT / "configs" / "Demo"
+SLOWFAST = [
+    *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", 32, "DATA.TRAIN_JITTER_SCALES", [32, 40]),
+    *("DATA.TEST_CROP_SIZE", 32, "MUTUALNET.SPATIAL", [20, 32]),
+]
+SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}: of real ones
+    "counting.py": ["--crop", 64, "--sample", 1, "--widths", 2, "--recipes", "MN_SLOW_8x8"],
+    "deployed.py": [
+        *("--networks", "x3d", "--widths", 0.63, "--threads", 1, "--crop", 64, "--repeats", 1, "--backends", "torch")
+    ],
+    "grid_evaluation.py": [
+        *("--cfg", RECIPE, "--data", "{data}", "--videos", 2, "--counts", 1, 2, "--rounds", 1, *OVERRIDES)
+    ],
+    "key_frames.py": ["--seconds", 3, "--frames", 8, "--rate", 1, "--count", 3],
+    "mutual_step.py": ["--cfg", DEMO / "MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST],
+    "switched.py": ["--cfg", RECIPE, "--widths", 0.63, "--repeats", 1, *OVERRIDES],
+    "test_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
+    "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
+}
+SAYS = {
+    "counting.py": r"MN_SLOW_8x8 +18 configurations in +[\d.]+ s; one by one",
+    "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
+    "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",
+    "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
+    "mutual_step.py": r"mutual, nothing shared +\d+ ms   x [\d.]+ of plain",
+    "switched.py": r"0\.63-32-4: switched [\d.]+ ms, dense [\d.]+ ms",
+    "test_loader.py": r"ours, uint8 +\d+ ms: .*\n.*\n +frames: 6 views bit-equal, 24",
+    "train_loader.py": r"processor: PySlowFast 1\.0 \d+ ms a clip, ours \d+ ms: [\d.]+ times as fast",
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """``run(script, words)``: what it printed; torch's threads are given back."""
+    threads = torch.get_num_threads()
+
+    def run_script(script, words):
+        monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+        monkeypatch.syspath_prepend(str(FOLDER))
+        monkeypatch.chdir(ROOT)  # where the scripts are meant to be called
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(FOLDER / script), run_name="__main__")
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    yield run_script
+    torch.set_num_threads(threads)
+
+
+def test_all_scripts_are_here():
+    assert {path.name for path in FOLDER.glob("*.py")} - HELPERS == SMALLEST.keys() == SAYS.keys()
+
+
+@pytest.mark.parametrize("script", sorted(SMALLEST))
+@pytest.mark.filterwarnings("default")  # of the libraries that they are compared with
+def test_it_runs(script, run, tiny_data, request):
+    places = {"{data}": lambda: tiny_data, "{clips}": lambda: request.getfixturevalue("shared_data") / "jhmdb"}
+    words = [places[word]() if isinstance(word, str) and word in places else word for word in SMALLEST[script]]
+    assert re.search(SAYS[script], run(script, words))

@@ -1,0 +1,51 @@
+"""A run that is killed at random moments and started again until it ends."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from processes import ENVIRONMENT
+
+from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.query_table import QueryTable
+
+
+def run_until_done(command: list[str], longest: float, seed: int, kills: int) -> list[str]:
+    """Kill ``command`` (-9) at a random moment within ``longest`` seconds, ``kills`` times; then let it end.
+
+    Returns:
+        What each killed process had said last.
+    """
+    rng, last = random.Random(seed), []
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
+        )
+        if len(last) < kills:
+            time.sleep(rng.uniform(0, longest))
+            process.send_signal(signal.SIGKILL)
+        said = process.communicate(timeout=600)[0]
+        if process.returncode == 0:
+            return last
+        assert process.returncode == -signal.SIGKILL, said
+        last.append((said.strip().splitlines() or ["(nothing yet)"])[-1])
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What two finished runs differ in: weights and statistics, scores, tables, bit by bit; and files half-written."""
+    found = []
+    first, second = (torch.load(folder / "model.pyth", weights_only=True)["model_state"] for folder in (one, other))
+    if first.keys() != second.keys() or any(not torch.equal(first[name], value) for name, value in second.items()):
+        found.append("model.pyth")
+    scores, others = (load_scores(folder / "test_scores.npz") for folder in (one, other))
+    if not torch.equal(scores.scores, others.scores) or scores.paths != others.paths:
+        found.append("test_scores.npz")
+    tables = [QueryTable.load(folder / "query_table.json").entries for folder in (one, other)]
+    if tables[0] != tables[1]:
+        found.append("query_table.json")
+    names = [{path.name for path in folder.rglob("*")} for folder in (one, other)]
+    return found + [f"left behind: {name}" for name in sorted(names[0] - names[1])]

@@ -1,0 +1,128 @@
+"""What a machine does to a run: each fault is named with its remedy, and nothing that was written is lost."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from killing import differences, run_until_done
+from processes import ENVIRONMENT
+from tiny import OVERRIDES, RECIPE, ROOT, tiny_cfg
+
+from mutualnet3d.errors import ConfigError, ResourceError
+from mutualnet3d.faults import alone_in, named_faults
+from mutualnet3d.models.artefact import read_checkpoint
+from mutualnet3d.pipeline import run
+from mutualnet3d.training import loop
+
+
+def command(data, output, *overrides) -> list[str]:
+    places = ["DATA.PATH_TO_DATA_DIR", data, "OUTPUT_DIR", output]
+    return list(map(str, [ROOT / "tools" / "run_net.py", "--cfg", RECIPE, *OVERRIDES, *places, *overrides]))
+
+
+def test_killed_again_and_again(tiny_data, tmp_path):
+    start = time.perf_counter()
+    assert run_until_done(command(tiny_data, tmp_path / "whole"), 1, seed=0, kills=0) == []
+    took = time.perf_counter() - start
+    assert len(run_until_done(command(tiny_data, tmp_path / "killed"), took, seed=1, kills=3)) == 3
+    assert differences(tmp_path / "killed", tmp_path / "whole") == []
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tiny_data, tmp_path):
+    cfg = tiny_cfg("DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(tmp_path / "out"))
+    with alone_in(tmp_path / "out"):
+        before = set((tmp_path / "out").iterdir())
+        with pytest.raises(ConfigError, match="is in use by another run: two would mix their files"):
+            run(cfg)
+        assert set((tmp_path / "out").iterdir()) == before
+    with alone_in(tmp_path / "out"):
+        pass
+
+
+def test_a_run_that_was_killed_holds_nothing(tmp_path):
+    code = """
+import os, pathlib, signal, sys
+from mutualnet3d.faults import alone_in
+from mutualnet3d.files import atomic_write
+
+folder = pathlib.Path(sys.argv[1])
+with alone_in(folder), atomic_write(folder / "deeper" / "file") as file:
+    file.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=ENVIRONMENT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "deeper").iterdir())) == 1
+    with alone_in(tmp_path):
+        assert list((tmp_path / "deeper").iterdir()) == []
+
+
+def test_the_disk_is_full(tiny_data, tmp_path):
+    """Files may not grow beyond what the first checkpoint needs: the run says so, and its files are whole."""
+    words = command(tiny_data, tmp_path / "out", "TEST.ENABLE", False)
+
+    def no_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, env=ENVIRONMENT, preexec_fn=no_room
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "ResourceError: " in done.stdout
+    assert "cannot take more files" in done.stdout
+    assert list((tmp_path / "out" / "checkpoints").iterdir()) == []
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    read_checkpoint(tmp_path / "out" / "model.pyth")
+
+
+def test_a_worker_is_killed(tiny_data, tmp_path, monkeypatch):
+    cfg = tiny_cfg("DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(tmp_path / "out"))
+    cfg.DATA_LOADER.NUM_WORKERS = 1
+    original = loop._Run.train_iteration
+
+    def killing(self, epoch, iteration, batch, lr):
+        if (epoch, iteration) == (1, 0):
+            (worker,) = self.loader._iterator._workers
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
+        original(self, epoch, iteration, batch, lr)
+
+    monkeypatch.setattr(loop._Run, "train_iteration", killing)
+    with pytest.raises(ResourceError, match=r"worker .* was killed.*lower DATA_LOADER.NUM_WORKERS \(now 1\)"):
+        run(cfg)
+    assert (tmp_path / "out" / "checkpoints" / "checkpoint_epoch_00001.pyth").is_file()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory(error):
+    cfg = tiny_cfg()
+    with (
+        pytest.raises(ResourceError, match=r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) or TEST.BATCH_SIZE"),
+        named_faults(cfg),
+    ):
+        raise error
+
+
+def test_real_allocation_that_fails():
+    with pytest.raises(ResourceError, match="out of memory"), named_faults(tiny_cfg()):
+        torch.empty(1 << 50)
+
+
+def test_other_errors_pass():
+    for error in (RuntimeError("another"), PermissionError(13, "Permission denied"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), named_faults(tiny_cfg()):
+            raise error
