@@ -63,8 +63,8 @@ def _run(cfg, processes: Processes) -> QueryTable | None:
         _load_initial_weights(model, cfg)
         train(model, cfg, lists, processes)
         model = _as_from_file(model, cfg)
-    else:
-        _load_trained_weights(model, cfg)
+    elif _load_trained_weights(model, cfg):
+        _calibrate_full(to_device(model, cfg), cfg, processes)
     to_device(model, cfg).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
         _calibrate(model, cfg, to_calibrate, lists.train if lists else None, processes)
@@ -96,8 +96,11 @@ def _load_initial_weights(model: AdaptiveNetwork, cfg) -> None:
     _logger.info("initial weights: %s", report)
 
 
-def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
-    """TEST.CHECKPOINT_FILE_PATH, else the newest checkpoint in OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH."""
+def _load_trained_weights(model: AdaptiveNetwork, cfg) -> bool:
+    """TEST.CHECKPOINT_FILE_PATH, else the newest checkpoint in OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH.
+
+    True if the file lacks the BatchNorm statistics of the full network.
+    """
     newest = None if cfg.TEST.CHECKPOINT_FILE_PATH else newest_readable(cfg.OUTPUT_DIR)
     path = cfg.TEST.CHECKPOINT_FILE_PATH or (newest and newest[0]) or cfg.TRAIN.CHECKPOINT_FILE_PATH
     if not path:
@@ -110,16 +113,17 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
     except CheckpointError:  # of another library, or damaged: load_weights tells them apart
         report = load_weights(model, path)
         _logger.info("weights: %s", report)
-        if report.lacks_statistics:
-            raise ConfigError(
-                f"{path} has no BatchNorm statistics of the full network: load it with mutualnet3d.load_weights, run "
-                "mutualnet3d.calibrate with model.space.full among the configurations, and test what "
-                "mutualnet3d.models.artefact.save_model wrote"
-            ) from None
-        return
+        return report.lacks_statistics
     check_space(entries, model, path)
     load_state(entries, model, path)
     _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
+    return False
+
+
+def _calibrate_full(model: AdaptiveNetwork, cfg, processes: Processes) -> None:
+    """The running statistics of weights that came without any, from training clips."""
+    entries = processes.broadcast(build_entries(cfg, "train") if processes.first else None)
+    calibrate_on_list(model, cfg, entries, [model.space.full], processes)
 
 
 def _calibrate(

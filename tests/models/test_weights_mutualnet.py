@@ -9,7 +9,9 @@ from torch import nn
 import mutualnet3d as mn
 from mutualnet3d.errors import WeightsError
 from mutualnet3d.models.weights import load_weights
+from tests.data.image_files import write_folder
 from tests.models.image_networks import CLASSES, images, shake
+from tests.tiny import ROOT
 
 V1 = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)]  # channels, blocks, stride
 V2 = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
@@ -119,15 +121,27 @@ def test_another_network_is_refused():
         load_weights(build("mobilenet_v1"), {"features.1.body.x.weight": torch.zeros(1)})
 
 
-def test_a_run_does_not_test_a_network_without_statistics(tmp_path):
+def test_a_run_computes_the_statistics_that_the_file_lacks(tmp_path):
     from mutualnet3d.pipeline import run
 
-    torch.save({"model": mobilenet_v1().state_dict()}, tmp_path / "theirs.pt")
+    write_folder(tmp_path / "data", {"train": 3, "test": 1}, ("ant", "bee", "cat", "dog", "eel"), side=48)
+    theirs = shake(mobilenet_v1())
+    torch.save({"model": theirs.state_dict()}, tmp_path / "theirs.pt")
     overrides = [
         *("MODEL.ARCH", "mobilenet_v1", "MODEL.NUM_CLASSES", CLASSES, "DATA.TRAIN_CROP_SIZE", 48, "NUM_GPUS", 0),
         *("TRAIN.ENABLE", False, "TEST.ENABLE", False, "TEST.CHECKPOINT_FILE_PATH", str(tmp_path / "theirs.pt")),
-        *("TEST.NUM_ENSEMBLE_VIEWS", 1, "TEST.NUM_SPATIAL_CROPS", 1),
-        *("OUTPUT_DIR", str(tmp_path / "output"), "MUTUALNET.ENABLE", True, "MUTUALNET.WIDTH", [0.25, 1.0]),
+        *("DATA.PATH_TO_DATA_DIR", str(tmp_path / "data"), "MUTUALNET.SPATIAL", [32, 48], "DATA.TEST_CROP_SIZE", 48),
+        *("CALIBRATION.NUM_CLIPS", 15, "CALIBRATION.BATCH_SIZE", 5, "QUERY_TABLE.WIDTHS", [0.25, 1.0]),
+        *("OUTPUT_DIR", str(tmp_path / "output"), "DATA_LOADER.NUM_WORKERS", 0),
     ]
-    with pytest.raises(mn.ConfigError, match="no BatchNorm statistics of the full network"):
-        run(mn.load_config([], overrides))
+    run(
+        mn.load_config(
+            ROOT / "configs" / "ImageNet" / "MN_MOBILENET_V1.yaml", [*overrides, "QUERY_TABLE.WIDTH_STEP", 0]
+        )
+    )
+    model = mn.load_model(tmp_path / "output" / "model.pyth")
+    assert model.statistics_provenance[model.space.full]["clips"] == 15
+    assert set(model.calibrated) == set(model.space.grid((0.25, 1.0)))
+    for norm in model.batch_norms():
+        assert norm.running_mean.any()
+        assert not torch.equal(norm.running_var, torch.ones_like(norm.running_var))
