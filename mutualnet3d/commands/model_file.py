@@ -1,4 +1,4 @@
-"""What the commands that start from a model file share: its config and its network."""
+"""What the commands that start from a model file share: its config, its network, and what that needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from fvcore.common.config import CfgNode
 
 from mutualnet3d.config import load_config, load_config_text
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.errors import NotCalibratedError
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 
@@ -31,3 +33,16 @@ class ModelFile:
         check_space(self._entries, model, self.path)
         load_state(self._entries, model, self.path)
         return model.eval()
+
+
+def require_statistics(
+    model: AdaptiveNetwork, configurations: Sequence[Configuration], path: str | os.PathLike
+) -> None:
+    """NotCalibratedError, with the command that helps, unless ``model`` of the file has statistics of all."""
+    lacking = [str(c) for c in configurations if c not in model.calibrated]
+    if lacking:
+        shown = " ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
+        raise NotCalibratedError(
+            f"{path} has no BatchNorm statistics of {len(lacking)} of {len(configurations)} configurations; compute "
+            f"them: tools/calibrate_net.py --model {path} --configurations {shown}"
+        )

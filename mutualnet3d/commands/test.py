@@ -9,19 +9,17 @@ from pathlib import Path
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
-from mutualnet3d.commands.model_file import ModelFile
+from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
-from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import build_entries
 from mutualnet3d.distributed import Processes, processes
-from mutualnet3d.errors import ConfigError, NotCalibratedError
+from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.logs import setup_logging
-from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.summary import print_table
@@ -101,21 +99,11 @@ def evaluate_file(file: ModelFile, cfg, group: Processes) -> QueryTable | None:
     model = to_device(file.network(cfg), cfg)
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
-    _require_statistics(model, configurations, file.path)
+    require_statistics(model, configurations, file.path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
     check_truth(entries, cfg, "test")
     candidates, searched = search(model, cfg, configurations, entries, group)
     return evaluate_and_tabulate(model, cfg, candidates, entries, file.path, searched, group)
-
-
-def _require_statistics(model: AdaptiveNetwork, configurations: tuple[Configuration, ...], path: Path) -> None:
-    lacking = [str(c) for c in configurations if c not in model.calibrated]
-    if lacking:
-        shown = " ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
-        raise NotCalibratedError(
-            f"{path} has no BatchNorm statistics of {len(lacking)} of {len(configurations)} configurations; compute "
-            f"them: tools/calibrate_net.py --model {path} --configurations {shown}"
-        )
 
 
 if __name__ == "__main__":

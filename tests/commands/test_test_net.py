@@ -34,6 +34,7 @@ def test_the_model_file_is_enough(trained, tmp_path):
         "accuracy_gmacs.png",
         "report.html",
         "stdout.log",
+        ".in_use",
     }
     assert rows(tmp_path / "new") == rows(trained.output)
     assert torch.equal(

@@ -126,6 +126,7 @@ def test_a_run_does_not_test_a_network_without_statistics(tmp_path):
     overrides = [
         *("MODEL.ARCH", "mobilenet_v1", "MODEL.NUM_CLASSES", CLASSES, "DATA.TRAIN_CROP_SIZE", 48, "NUM_GPUS", 0),
         *("TRAIN.ENABLE", False, "TEST.ENABLE", False, "TEST.CHECKPOINT_FILE_PATH", str(tmp_path / "theirs.pt")),
+        *("TEST.NUM_ENSEMBLE_VIEWS", 1, "TEST.NUM_SPATIAL_CROPS", 1),
         *("OUTPUT_DIR", str(tmp_path / "output"), "MUTUALNET.ENABLE", True, "MUTUALNET.WIDTH", [0.25, 1.0]),
     ]
     with pytest.raises(mn.ConfigError, match="no BatchNorm statistics of the full network"):

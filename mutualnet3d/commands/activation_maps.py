@@ -1,0 +1,212 @@
+"""The command line of ``tools/activation_maps_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.model_file import ModelFile, require_statistics
+from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data import Preprocessing, VideoEntry, build_entries, open_video, read_list
+from mutualnet3d.data.class_names import read_class_names
+from mutualnet3d.data.frame_boxes import FrameBoxes
+from mutualnet3d.errors import ConfigError, DataError
+from mutualnet3d.evaluation.choice import read_configurations
+from mutualnet3d.evaluation.localization import MATCHING_IOU, THRESHOLD, Localization
+from mutualnet3d.files import write_text
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.models import AdaptiveNetwork
+from mutualnet3d.output_files import MODEL_FILE
+from mutualnet3d.streaming.writer import VideoWriter
+from mutualnet3d.training.device import choose_device
+from mutualnet3d.visualization.activation_maps import PATHWAYS, check_pools_globally
+from mutualnet3d.visualization.clips import all_clips, middle_clip
+from mutualnet3d.visualization.drawing import plain
+from mutualnet3d.visualization.localization import localize
+from mutualnet3d.visualization.map_panel import draw_moment, heat, to_pixels
+from mutualnet3d.visualization.video_maps import VideoMaps, plot_video_maps, video_maps
+
+HELP = f"""
+a picture of one video (a clip from its middle), or a video with the maps over it:
+  --input golf.mp4 --output maps.png --configurations full smallest 0.8-52-5
+  --input golf.mp4 --video maps.mp4
+
+how often the maps find what the class is about, with true boxes in a csv file (video,frame,x1,y1,x2,y2,width,height):
+  --localization boxes.csv --list test.csv --output localization.csv
+
+A map holds what each place and moment adds to the logit of the class: its mean is the logit less the bias. A box is
+drawn around the largest region above a share (--threshold) of the frame's highest value; it is right at an IoU of
+{MATCHING_IOU} or more with a true box. The config inside the model file is used, changed by KEY VALUE.
+
+exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+"""
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw or measure where configurations look. Exit status: 0 done, 1 an explained error, 2 usage, 130 Ctrl-C."""
+    parser = _parser()
+    arguments = parse_arguments(argv, parser, require_cfg=False)
+    if (arguments.input is None) == (arguments.localization is None):
+        parser.error("give a video with --input, or true boxes with --localization")
+    if arguments.input and not (arguments.output or arguments.video):
+        parser.error("say what to write: --output maps.png, --video maps.mp4, or both")
+    if arguments.localization and (arguments.video or arguments.label is not None):
+        parser.error("--localization takes the true class of every video, and draws none: leave --class, --video out")
+
+    def body() -> None:
+        setup_logging()
+        keep_large_blocks()
+        path = Path(arguments.model)
+        path = path / MODEL_FILE if path.is_dir() else path
+        file = ModelFile(path)
+        cfg = file.config(arguments.overrides, arguments.cfg_files)
+        model = file.network(cfg).to(choose_device(cfg))
+        check_pools_globally(model)
+        if model.space.temporal is None:
+            raise ConfigError(
+                f"{path}: holds an image network; this command reads videos. See activation_maps() in Python"
+            )
+        configurations = _configurations(arguments, model)
+        require_statistics(model, configurations, path)
+        (_localize if arguments.localization else _draw)(arguments, cfg, model, configurations)
+
+    return guarded(body, "stopped; files that were not finished are not there")
+
+
+def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurations: list[Configuration]) -> None:
+    names, why = read_class_names(cfg, cfg.MODEL.NUM_CLASSES)
+    if names is None:
+        _logger.info(why)
+    label, preprocessing, name = _label(arguments.label, names, cfg), Preprocessing.from_cfg(cfg), arguments.input
+    with open_video(name, cfg.DATA.DECODING_BACKEND) as video:
+        clips = middle_clip(video, preprocessing) if arguments.output else None
+        whole = all_clips(video, preprocessing) if arguments.video else None
+    if clips is not None:
+        maps = video_maps(model, cfg, clips, configurations, label, names, arguments.pathway)
+        plot_video_maps(maps, arguments.output, Path(name).name, arguments.frames)
+        _logger.info("written %s", arguments.output)
+    if whole is not None:
+        maps = video_maps(model, cfg, whole, configurations, label, names, arguments.pathway)
+        _write_video(maps, arguments.video, Path(name).name)
+        _logger.info("written %s", arguments.video)
+
+
+def _write_video(maps: VideoMaps, path: str, name: str) -> None:
+    """The frames that clips are made of, at the pace of the video."""
+    heats = [heat(maps.images, row.maps) for row in maps.rows]
+    title = f"Evidence for {plain(maps.class_name)} in {plain(name)}"
+    pictures = (
+        to_pixels(draw_moment(maps.images, maps.rows, heats, i, f"{title}, {frame / maps.fps:.2f} s"))
+        for i, frame in enumerate(maps.frames.tolist())
+    )
+    first = next(pictures)
+    fps = maps.fps * len(maps.frames) / max(1, int(maps.frames[-1] - maps.frames[0]) + 1)
+    with VideoWriter(path, first.shape[:2], fps) as writer:
+        writer.write(first, 0)
+        for number, picture in enumerate(pictures, start=1):
+            writer.write(picture, number)
+
+
+def _localize(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurations: list[Configuration]) -> None:
+    truth, entries = FrameBoxes(arguments.localization), _entries(arguments.list, cfg)
+    results = localize(model, cfg, entries, truth, configurations, arguments.threshold, arguments.pathway)
+    print_localization(results, Console())
+    if arguments.output:
+        with io.StringIO(newline="") as file:
+            writer = csv.DictWriter(file, list(asdict(results[0])), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(result) for result in results)
+            write_text(arguments.output, file.getvalue())
+        _logger.info("written %s", arguments.output)
+
+
+def print_localization(results: Sequence[Localization], console: Console) -> None:
+    """A row for each configuration and threshold, then the baselines."""
+    title = f"per cent of {results[0].frames} frames; a box is right at IoU {MATCHING_IOU} or more"
+    shown = Table(title=title, title_justify="left")
+    for name in ("maps of", "threshold", "top-1", "box right", "both right", "mean IoU"):
+        shown.add_column(name, justify="left" if name == "maps of" else "right", overflow="fold")
+    for number, result in enumerate(results):
+        values = (result.top1, result.localized, result.localized_and_top1, result.mean_iou)
+        threshold = "-" if result.threshold is None else f"{result.threshold:g}"
+        cells = ("-" if value is None else f"{value:.1f}" for value in values)
+        shown.add_row(result.method, threshold, *cells)
+        if result.threshold is not None and results[number + 1].threshold is None:
+            shown.add_section()
+    console.print(shown)
+
+
+def _configurations(arguments: argparse.Namespace, model: AdaptiveNetwork) -> list[Configuration]:
+    """Those that the words name, each once: full, smallest, all (that have statistics), texts, files of texts."""
+    words = arguments.configurations or (["all"] if arguments.localization else ["full", "smallest"])
+    named = {"full": (model.space.full,), "smallest": (model.space.smallest,), "all": model.calibrated}
+    chosen: list[Configuration] = []
+    for word in words:
+        chosen += named.get(word) or [Configuration.parse(text) for text in read_configurations([word])]
+    return list(dict.fromkeys(model.space.check(configuration) for configuration in chosen))
+
+
+def _label(word: str | None, names: Sequence[str] | None, cfg) -> int | None:
+    if word is None:
+        return None
+    if names is not None and word in names:
+        return names.index(word)
+    if word.isascii() and word.isdigit() and int(word) < cfg.MODEL.NUM_CLASSES:
+        return int(word)
+    known = f" or one of {', '.join(names)}" if names and len(names) <= 30 else ""
+    raise DataError(f"--class {word}: is no class; give a number in 0..{cfg.MODEL.NUM_CLASSES - 1}{known}")
+
+
+def _entries(path: str | None, cfg) -> Sequence[VideoEntry]:
+    if path is None:
+        return build_entries(cfg, "test")
+    listed = Path(path)
+    if listed.suffix != ".csv":
+        raise DataError(f"--list {path}: name a list in Kinetics format, a .csv file of lines 'path label'")
+    cfg = cfg.clone()
+    cfg.DATA.PATH_TO_DATA_DIR = str(listed.parent)
+    return read_list(cfg, listed.stem)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argument_parser("Where do configurations of a network look? Class activation maps over space and time.")
+    parser.usage = "%(prog)s --model FILE (--input VIDEO | --localization CSV) [options] [KEY VALUE ...]"
+    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")
+    add("--input", metavar="VIDEO", help="video to draw")
+    add("--output", metavar="FILE", help="PNG of the video, or CSV of the localization")
+    add("--video", metavar="FILE", help="mp4 of the whole video with the maps of each configuration over it")
+    add("--class", dest="label", metavar="C", help="name or number; default: what the first configuration sees")
+    add(
+        "--configurations",
+        nargs="+",
+        metavar="C",
+        help="full, smallest, all (that have statistics), texts such as 0.63-142-3, or text files with one a line; "
+        "default: full smallest, for --localization all",
+    )
+    add("--frames", type=int, default=8, metavar="N", help="columns of the picture; default: 8")
+    add("--pathway", choices=PATHWAYS, default="slow", help="of SlowFast: slow (default), fast, or both summed")
+    add("--localization", metavar="CSV", help="true boxes: video,frame,x1,y1,x2,y2,width,height, in pixels")
+    add("--list", metavar="CSV", help="videos and classes for --localization; default: the config's test list")
+    add(
+        "--threshold",
+        nargs="+",
+        type=float,
+        default=[THRESHOLD],
+        metavar="T",
+        help=f"share of a frame's highest value above which the box is drawn, one or several; default: {THRESHOLD}",
+    )
+    return parser
