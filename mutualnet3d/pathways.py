@@ -65,6 +65,38 @@ class PathwayRule:
         time = () if self.space.temporal is None else (frames,)
         return (batch, self.channels, *time, height, width)
 
+    def boxes(
+        self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...]:
+        """Boxes in the pixels of each view: the Slow pathway's shrink with its view.
+
+        Args:
+            boxes: float (R, 5), rows [clip of the batch, x1, y1, x2, y2] in pixels of the clip.
+            clip: (N, C, T, H, W); its shape counts.
+            views: what :meth:`views` made of it.
+
+        Raises:
+            ValueError: the boxes have another shape or type, are not finite, or name no clip of the batch.
+        """
+        if boxes.ndim != 2 or boxes.shape[1] != 5 or not boxes.is_floating_point():
+            raise ValueError(
+                f"boxes must be float (R, 5) rows [index, x1, y1, x2, y2], got {boxes.dtype} of {tuple(boxes.shape)}"
+            )
+        count, height, width = clip.shape[0], *clip.shape[3:]
+        index = boxes[:, 0]
+        if len(boxes) and boxes.device.type != "meta":
+            if not bool(torch.isfinite(boxes).all()):
+                raise ValueError("boxes hold values that are not finite")
+            if not bool(((index >= 0) & (index < count) & (index == index.floor())).all()):
+                raise ValueError(
+                    f"box indices {index.tolist()} must be whole numbers in 0..{count - 1}: clips of the batch"
+                )
+        scaled = []
+        for view in views:
+            x, y = view.shape[4] / width, view.shape[3] / height
+            scaled.append(boxes * boxes.new_tensor([1.0, x, y, x, y]))
+        return tuple(scaled)
+
     def to_dict(self) -> dict:
         """Plain values for JSON; :meth:`from_dict` reads them back."""
         return {"space": self.space.to_dict(), "alpha": self.alpha, "fast": self.fast, "channels": self.channels}

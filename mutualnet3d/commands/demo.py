@@ -8,14 +8,15 @@ import json
 import logging
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
@@ -42,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    for text, percent_of in ((arguments.schedule or arguments.budget_ms, 1.0), (arguments.busy, None)):
-        try:
-            Timeline.parse(text, percent_of)
-        except ConfigError as error:
-            parser.error(str(error))
+    try:
+        Timeline.parse(_budgets(arguments), percent_of=1.0, above_zero=True)
+        Timeline.parse(arguments.busy or "0")
+    except ConfigError as error:
+        parser.error(str(error))
     setup_logging()
 
     def body() -> None:
@@ -68,17 +69,27 @@ def _run(arguments: argparse.Namespace, stop: list) -> None:
             f"{arguments.directory}: a network of images; the stream's clips need one of videos. Of single frames "
             "AdaptivePredictor.predict(frame) says what they show"
         )
+    check_options(arguments, deployment.detects)
     if arguments.class_names:
-        deployment = replace(deployment, classes=_class_names(arguments.class_names))
+        deployment = deployment.with_classes(
+            read_names(arguments.class_names, as_json=arguments.class_names.endswith(".json"))
+        )
+    if deployment.detects:
+        run_detection(arguments, deployment, stop)
+        return
     predictor = AdaptivePredictor(deployment, max_networks=len(candidates(deployment.table)))
     with open_source(arguments.input) as source:
         buffer = ClipBuffer(deployment.preprocessing, source.fps, arguments.stride)
         points = rehearse(predictor, np.zeros((deployment.preprocessing.clip.num_frames, *source.size, 3), np.uint8))
         most_accurate = max(points, key=lambda point: (point.accuracy, -point.latency_ms))
-        budgets = Timeline.parse(arguments.schedule or arguments.budget_ms, percent_of=most_accurate.latency_ms)
+        budgets = Timeline.parse(_budgets(arguments), percent_of=most_accurate.latency_ms)
         governor = BudgetGovernor(points, budgets.at(0))
         print_points(governor.front, predictor.switching)
         _stream(arguments, stop, source, Session(predictor, governor, buffer, budgets))
+
+
+def _budgets(arguments: argparse.Namespace) -> str:
+    return arguments.schedule or arguments.budget_ms or "100%"
 
 
 def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | CameraSource, session: Session) -> None:
@@ -87,7 +98,7 @@ def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | Came
     try:
         with (
             VideoWriter(arguments.output, source.size, source.fps) as writer,
-            BusyProcesses(Timeline.parse(arguments.busy)) as busy,
+            BusyProcesses(Timeline.parse(arguments.busy or "0")) as busy,
         ):
             for frame, screen in session.play(source, source.fps, pace):
                 writer.write(overlay.draw(frame.image, screen), frame.number)
@@ -112,16 +123,6 @@ def _write(arguments: argparse.Namespace, report: StreamReport) -> None:
     _logger.info("written: %s, %s, %s", arguments.output, log, summary)
 
 
-def _class_names(path: str) -> tuple[str, ...]:
-    try:
-        names = tuple(Path(path).read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--class-names {path}: cannot be read: {error}") from error
-    if not names:
-        raise DataError(f"--class-names {path}: is empty; write one name a line, in the order of the labels")
-    return names
-
-
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[list]:
     """A list that the first Ctrl-C makes true; the second interrupts at once."""
@@ -141,7 +142,8 @@ def _stop_signal() -> Iterator[list]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Classify a long video or a camera clip by clip, within a latency budget that may change.",
+        description="Classify a long video or a camera clip by clip, within a latency budget that may change; "
+        "or, with a detection network, say what each person in a video does.",
         epilog="The latency of a clip is its preprocessing (crop, normalise, resize for the configuration) and the "
         "network; reading frames, drawing and writing the video are not in it.",
     )
@@ -149,9 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", required=True, help="a video file, or the number of a camera")
     parser.add_argument("--output", required=True, help="the video to write (mp4)")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--budget-ms", default="100%", help="per clip; %% of the most accurate network's latency too")
+    budget.add_argument("--budget-ms", help="per clip, or in %% of the most accurate network's latency; default: 100%%")
     budget.add_argument("--schedule", help="budgets over the seconds of the video: 0:80,10:40,20:80 or 0:150%%,10:75%%")
-    parser.add_argument("--busy", default="0", help="processes that load the machine, over the seconds: 0:0,10:2,20:0")
+    parser.add_argument("--busy", help="processes that load the machine, over the seconds: 0:0,10:2,20:0")
     parser.add_argument("--stride", type=int, help="frames between clips; default: a quarter of what a clip spans")
     parser.add_argument("--seconds", type=float, help="stop after this time of the video; default: at its end")
     pace = parser.add_mutually_exclusive_group()
@@ -165,4 +167,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu (default), cuda")
     parser.add_argument("--class-names", metavar="FILE", help="one name a line; default: those of the deployment")
     parser.add_argument("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
+    add_options(parser)
     return parser

@@ -20,8 +20,8 @@ def print_points(points: Sequence[OperatingPoint], switching: SwitchingCost, con
     console = console or Console()
     console.print(shown)
     console.print(
-        f"{switching.built} sub-networks built ahead, median {switching.median_ms:.0f} ms; changing between them "
-        "builds nothing",
+        f"{switching.built} sub-networks {'converted' if switching.converts else 'built'} ahead, median "
+        f"{switching.median_ms:.0f} ms; changing between them builds nothing",
         highlight=False,
     )
 

@@ -129,10 +129,16 @@ class _BoxFile:
 
 def _read_predicted(path: str, threshold: float) -> _BoxFile:
     rows = read_detections(path)
+    return _BoxFile(path, rows, found_surely(path, rows, threshold))
+
+
+def found_surely(path: str | os.PathLike, rows: AvaBoxes, threshold: float) -> np.ndarray:
+    """bool (N,): which ``rows`` of a list of detections have a score of at least ``threshold``; all of a list that is
+    ground truth, with an action and a whole number in every row."""
     if len(rows) and (rows.actions > 0).all() and (rows.scores == np.floor(rows.scores)).all():
         _logger.info("%s: every row has an action and a whole number in place of a score: read as ground truth", path)
-        return _BoxFile.all_of(path, rows)
-    return _BoxFile(path, rows, rows.scores >= threshold)
+        return np.ones(len(rows), bool)
+    return rows.scores >= threshold
 
 
 def _left_out(cfg, split: str, frames: tuple[KeyFrame, ...]) -> Iterable[bool]:

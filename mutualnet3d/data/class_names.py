@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from mutualnet3d.architectures import is_image_network
+from mutualnet3d.data.ava_files import read_label_map
+from mutualnet3d.data.ava_list import evaluation_files
 from mutualnet3d.data.image_lists import image_classes
 from mutualnet3d.errors import DataError
 
@@ -16,6 +19,7 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
 
     TENSORBOARD.CLASS_NAMES_PATH (PySlowFast's: JSON, name -> label) where it is set, else ``classes.txt`` in
     DATA.PATH_TO_DATA_DIR: a name a line, in label order; else, of images, the names of the class folders or CIFAR's.
+    For detection, AVA.LABEL_MAP_FILE; actions that it leaves out are called ``action 7``.
 
     Args:
         cfg: a config, or None.
@@ -23,6 +27,8 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
     """
     if cfg is None:
         return None, "Classes are numbers: without a config no file of their names is known."
+    if cfg.DETECTION.ENABLE and classes is not None:
+        return _from_label_map(evaluation_files(cfg).label_map, classes)
     listed, folder = cfg.TENSORBOARD.CLASS_NAMES_PATH, cfg.DATA.PATH_TO_DATA_DIR
     if not (listed or folder):
         return None, "Classes are numbers: the config names no folder of data, where classes.txt would be."
@@ -31,15 +37,38 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
         if is_image_network(cfg) and not listed and not path.exists():
             path, names = Path(folder), image_classes(cfg)
         else:
-            text = path.read_text(encoding="utf-8-sig")
-            names = _from_json(text) if listed else tuple(line.strip() for line in text.splitlines() if line.strip())
+            names = read_names(path, as_json=bool(listed))
     except DataError as error:
         return None, f"Classes are numbers: {error}."
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        return None, f"Classes are numbers: {path} cannot be read ({getattr(error, 'strerror', None) or error})."
     if classes is not None and len(names) != classes:
         return None, f"Classes are numbers: {path} names {len(names)} classes, the scores have {classes}."
     return names, ""
+
+
+def read_names(path: str | os.PathLike, as_json: bool = False) -> tuple[str, ...]:
+    """Names in label order: a name a line, blank lines skipped; or PySlowFast's JSON, {name: label}.
+
+    Raises:
+        DataError: the file is missing, empty, or something else.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        names = _from_json(text) if as_json else tuple(line.strip() for line in text.splitlines() if line.strip())
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if not names:
+        raise DataError(f"{path} is empty; write one name a line, in the order of the labels")
+    return names
+
+
+def _from_label_map(path: str, classes: int) -> tuple[tuple[str, ...] | None, str]:
+    try:
+        names = read_label_map(path)
+    except DataError as error:
+        return None, f"Classes are numbers: {error}."
+    if max(names) > classes:
+        return None, f"Classes are numbers: {path} names action {max(names)}, the scores have {classes} classes."
+    return tuple(names.get(number, f"action {number}") for number in range(1, classes + 1)), ""
 
 
 def _from_json(text: str) -> tuple[str, ...]:

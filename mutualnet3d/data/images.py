@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mutualnet3d.data.augmentation import Augmentation
-from mutualnet3d.data.decode import VideoReader, open_video, refuse_what_is_no_file, resize
+from mutualnet3d.data.decode import VideoReader, open_video, refuse_what_is_no_file
 from mutualnet3d.data.frames import FrameReader
+from mutualnet3d.data.memory import FramesInMemory
 from mutualnet3d.errors import VideoError
 
 # First bytes of JPEG, PNG, BMP, TIFF and PNM files; those of WebP are told from AVI's below.
@@ -46,7 +47,7 @@ class ArrayEntry(NamedTuple):
 
     def open(self, backend: str) -> VideoReader:
         """The image as a video of one frame."""
-        return ArrayReader(self.path, self.pixels)
+        return FramesInMemory(self.pixels[None], fps=1.0)
 
     def clip_label(self, first: int, last: int, fps: float) -> int:
         """The label of the image."""
@@ -93,29 +94,6 @@ def _is_image(path: str) -> bool:
     except OSError as error:
         raise VideoError(path, f"cannot be opened: {error.strerror}") from error
     return start.startswith(_SIGNATURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
-
-
-class ArrayReader(VideoReader):
-    """See :class:`mutualnet3d.data.decode.VideoReader`: one frame, uint8 (H, W, 3), RGB, that is in memory already."""
-
-    def __init__(self, path: str, pixels: np.ndarray):
-        self.path, self.num_frames, self.promised_frames, self.fps = path, 1, 1, 1.0
-        self._pixels = pixels
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self._pixels.shape[:2]
-
-    def count_decodable(self) -> int:
-        """1."""
-        return 1
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _decode(self, wanted: list[int], short_side: int | None) -> dict[int, np.ndarray]:
-        return {index: resize(self._pixels, short_side) for index in wanted}
 
 
 class RandomImage:

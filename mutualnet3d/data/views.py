@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.data.augmentation import centre_view, scaled_side
 from mutualnet3d.data.decode import VideoReader, resize
-from mutualnet3d.data.sampling import ClipSpec, view_clips
+from mutualnet3d.data.memory import FramesInMemory
+from mutualnet3d.data.sampling import ClipSpec, clip_around, key_frame_number, view_clips
 from mutualnet3d.data.transforms import normalise, uniform_crop_offsets
 from mutualnet3d.errors import ConfigError
 
@@ -94,35 +95,33 @@ class Preprocessing:
 
     def cut_video(self, video: VideoReader, num_views: int, num_crops: int) -> VideoViews:
         """The views of an open video; every frame is decoded once. Raises VideoError where it cannot be read."""
-        return self._cut(video.num_frames, video.fps, video.frames, num_views, num_crops)
+        self.check_views(num_views, num_crops)
+        if self.clip is None:
+            return self._centre(video.frames([0])[0])
+        clips = view_clips(video.num_frames, video.fps, self.clip, num_views)
+        needed, positions = np.unique(clips, return_inverse=True)
+        frames = video.frames(needed, short_side=self.crop if num_crops > 1 else self.short_side)
+        return self._views(frames, positions.reshape(clips.shape), num_crops)
 
     def cut_frames(self, frames: np.ndarray, fps: float, num_views: int, num_crops: int) -> VideoViews:
         """The views of a video whose frames are in memory: uint8 (F, H, W, 3), RGB, at ``fps`` frames a second."""
-
-        def chosen(indices: np.ndarray, short_side: int) -> np.ndarray:
-            return np.stack([resize(frames[i], short_side) for i in indices])
-
-        return self._cut(len(frames), fps, chosen, num_views, num_crops)
+        return self.cut_video(FramesInMemory(frames, fps), num_views, num_crops)
 
     def cut_clip(self, frames: np.ndarray) -> VideoViews:
         """One centre view of exactly these frames, uint8 (T, H, W, 3), RGB."""
         scaled = np.stack([resize(frame, self.short_side) for frame in frames])
         return self._views(scaled, np.arange(len(frames))[None], 1)
 
+    def cut_key_frame(self, video: VideoReader, second: float) -> torch.Tensor:
+        """The clip of a key frame, uint8 (3, T, h, w), as the evaluation of detection cuts it: around the frame that is
+        shown ``second`` seconds after the first, clamped at the ends, not cropped, the shorter side ``crop``."""
+        center = key_frame_number(second, video.fps)
+        frames = video.frames(clip_around(center, video.num_frames, video.fps, self.clip), short_side=self.crop)
+        return torch.from_numpy(frames).permute(3, 0, 1, 2)
+
     def normalise(self, clips: torch.Tensor) -> torch.Tensor:
         """uint8 (N, 3, T, H, W) or (N, 3, H, W) on any device to the float32 that networks eat."""
         return normalise(clips, self.mean, self.std)
-
-    def _cut(
-        self, count: int, fps: float, read: Callable[..., np.ndarray], num_views: int, num_crops: int
-    ) -> VideoViews:
-        self.check_views(num_views, num_crops)
-        if self.clip is None:
-            return self._centre(read(np.zeros(1, np.int64), short_side=None)[0])
-        clips = view_clips(count, fps, self.clip, num_views)
-        needed, positions = np.unique(clips, return_inverse=True)
-        frames = read(needed, short_side=self.crop if num_crops > 1 else self.short_side)
-        return self._views(frames, positions.reshape(clips.shape), num_crops)
 
     def _centre(self, image: np.ndarray) -> VideoViews:
         view = torch.from_numpy(centre_view(image, self.short_side, self.crop))

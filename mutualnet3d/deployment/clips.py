@@ -40,21 +40,21 @@ def parity_clips(videos: Sequence[str | os.PathLike], cfg, preprocessing: Prepro
         DataError: the test list is malformed.
     """
     backend, images = resolve_backend(cfg.DATA.DECODING_BACKEND), preprocessing.clip is None
-    items = "images" if images else "videos"
+    item = "image" if images else "video"
     if videos:
         opened = (open_media(video, images, backend) for video in videos)
-        return _cut(opened, preprocessing, f"{len(videos)} {items} as named")
+        return _cut(opened, preprocessing, f"{len(videos)} {item}s as named")
     if cfg.DETECTION.ENABLE:
         return _rendered(preprocessing, "no video was named and key frames are not square")
     if not has_list(cfg, "test"):
-        return _rendered(preprocessing, f"none of the {items} was named and no test list is here")
+        return _rendered(preprocessing, f"no {item} was named and no test list is here")
     entries = build_entries(cfg, "test")
     chosen = entries[:: max(1, len(entries) // COUNT)][:COUNT]
     try:
         opened = (entry.open(backend) for entry in chosen)
-        return _cut(opened, preprocessing, f"{len(chosen)} {items} of the test list")
+        return _cut(opened, preprocessing, f"{len(chosen)} {item}s of the test list")
     except VideoError as error:
-        return _rendered(preprocessing, f"no video was named and one of the test list cannot be read: {error}")
+        return _rendered(preprocessing, f"no {item} was named and one of the test list cannot be read: {error}")
 
 
 def _cut(opened: Iterable[VideoReader], preprocessing: Preprocessing, source: str) -> Clips:

@@ -8,6 +8,7 @@ import torch
 import torch.fx
 from torch import nn
 
+import mutualnet3d
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.errors import DeploymentError
@@ -15,6 +16,10 @@ from mutualnet3d.layers import trace_dense
 from mutualnet3d.pathways import PathwayRule
 
 ACTIVATIONS = ("softmax", "sigmoid")
+
+
+def _versions() -> dict[str, str]:
+    return {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Description:
         classes: names in the order of the logits, where they are known.
         detects: it also needs boxes, and its logits are per box.
         source_sha256: of the file that holds the weight-shared network; "" if there is none.
-        versions: of what wrote it, by name.
+        versions: of what wrote it, by name; default: those that run here.
         activation: what makes scores of logits: ``softmax``, or ``sigmoid`` where videos have several labels.
 
     Raises:
@@ -43,7 +48,7 @@ class Description:
     classes: tuple[str, ...] | None = None
     detects: bool = False
     source_sha256: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=_versions)
     activation: str = "softmax"
 
     def __post_init__(self) -> None:

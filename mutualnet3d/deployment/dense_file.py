@@ -9,53 +9,34 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from torch import nn
 
-import mutualnet3d
-from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.deployment.graph import graph_from_values, graph_to_values
 from mutualnet3d.errors import DeploymentError, MutualNetError
 from mutualnet3d.files import atomic_write
-from mutualnet3d.pathways import PathwayRule
 
 FORMAT, VERSION = "mutualnet3d dense network", 1
 _ENTRY = "mutualnet3d"  # of the file's metadata
 
 
-def save_dense(
-    path: str | os.PathLike,
-    dense: nn.Module,
-    *,
-    configuration: Configuration,
-    pathways: PathwayRule,
-    preprocessing: Preprocessing,
-    architecture: str = "",
-    classes: tuple[str, ...] | None = None,
-    source_sha256: str = "",
-    activation: str = "softmax",
-) -> None:
+def save_dense(path: str | os.PathLike, dense: nn.Module, description: Description) -> None:
     """Write an extracted sub-network, folded or not, in the dtype it is in; atomically.
 
     Args:
         dense: what ``extract_dense`` or :func:`load_dense` returned.
-        configuration, pathways, preprocessing, architecture, classes, source_sha256, activation: see
-            :class:`Description`.
+        description: what it is; whether it ``detects`` is read from the network.
 
     Raises:
         DeploymentError: the network has a layer or a function that such a file cannot hold.
     """
     detects = dense.description.detects if isinstance(dense, DenseNetwork) else bool(getattr(dense, "detects", False))
-    versions = {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
-    description = Description(
-        configuration, pathways, preprocessing, architecture, classes, detects, source_sha256, versions, activation
-    )
-    write_dense(path, DenseNetwork.trace(dense, description))
+    write_dense(path, DenseNetwork.trace(dense, replace(description, detects=detects)))
 
 
 def write_dense(path: str | os.PathLike, network: DenseNetwork) -> None:

@@ -206,16 +206,5 @@ def _manifest(trained: TrainedNetwork, plan: ExportPlan, written: Sequence[Expor
     versions = dict(description.versions)
     for form in plan.formats:
         versions |= {package: importlib.metadata.version(package) for package in _NEEDS.get(form, ())}
-    return Manifest(
-        description.pathways,
-        description.preprocessing,
-        description.architecture,
-        description.classes,
-        description.detects,
-        description.source_sha256,
-        tuple(written),
-        clips.source,
-        versions,
-        datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        description.activation,
-    )
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return Manifest(replace(description, versions=versions), tuple(written), clips.source, date)

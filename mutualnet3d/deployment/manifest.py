@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.dense import Description
 from mutualnet3d.errors import DeploymentError, MutualNetError
 from mutualnet3d.files import sha256, write_text
-from mutualnet3d.pathways import PathwayRule
 
 MANIFEST_FILE = "manifest.json"
 FORMAT, VERSION = "mutualnet3d export", 1
@@ -84,24 +82,16 @@ class Manifest:
     """The contents of an export directory.
 
     Attributes:
-        pathways, preprocessing, architecture, classes, detects, source_sha256, activation: see :class:`Description`.
-        networks: what was exported.
+        description: of the first network; the others differ in the configuration alone.
+        networks: what was exported, at least one.
         clips: which clips parity was measured on, in words.
-        versions: of the libraries that took part, by name.
         date: when, ISO 8601.
     """
 
-    pathways: PathwayRule
-    preprocessing: Preprocessing
-    architecture: str
-    classes: tuple[str, ...] | None
-    detects: bool
-    source_sha256: str
+    description: Description
     networks: tuple[ExportedNetwork, ...]
     clips: str
-    versions: dict[str, str]
     date: str
-    activation: str
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -110,17 +100,7 @@ class Manifest:
 
     def describe(self, configuration: Configuration) -> Description:
         """What the sub-network at ``configuration`` is."""
-        return Description(
-            configuration,
-            self.pathways,
-            self.preprocessing,
-            self.architecture,
-            self.classes,
-            self.detects,
-            self.source_sha256,
-            self.versions,
-            self.activation,
-        )
+        return replace(self.description, configuration=configuration)
 
     def find(self, configuration: Configuration, formats: tuple[str, ...]) -> ExportedNetwork:
         """The network of ``configuration`` in the first of ``formats`` that there is; DeploymentError if in none."""
@@ -141,18 +121,12 @@ class Manifest:
         values = {
             "format": FORMAT,
             "version": VERSION,
-            "pathways": self.pathways.to_dict(),
-            "preprocessing": self.preprocessing.to_dict(),
-            "architecture": self.architecture,
-            "classes": self.classes,
-            "detects": self.detects,
-            "source_sha256": self.source_sha256,
+            **self.description.to_dict(),
             "networks": [network.to_dict() for network in self.networks],
             "clips": self.clips,
-            "versions": self.versions,
             "date": self.date,
-            "activation": self.activation,
         }
+        del values["configuration"]  # each network has its own
         write_text(Path(directory) / MANIFEST_FILE, json.dumps(values, indent=2) + "\n")
 
     @classmethod
@@ -168,20 +142,10 @@ class Manifest:
         if values.get("version") != VERSION:
             raise DeploymentError(f"{path}: version {values.get('version')!r}, this release reads {VERSION}")
         try:
-            return cls(
-                PathwayRule.from_dict(values["pathways"]),
-                Preprocessing.from_dict(values["preprocessing"]),
-                values["architecture"],
-                None if values["classes"] is None else tuple(values["classes"]),
-                values["detects"],
-                values["source_sha256"],
-                tuple(ExportedNetwork.from_dict(each) for each in values["networks"]),
-                values["clips"],
-                values["versions"],
-                values["date"],
-                values["activation"],
-            )
-        except (MutualNetError, KeyError, TypeError, AttributeError, ValueError) as error:
+            networks = tuple(ExportedNetwork.from_dict(each) for each in values["networks"])
+            description = Description.from_dict(values | {"configuration": str(networks[0].configuration)})
+            return cls(description, networks, values["clips"], values["date"])
+        except (MutualNetError, LookupError, TypeError, AttributeError, ValueError) as error:
             raise DeploymentError(f"{path}: malformed: {error!r}") from error
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment.conversion import input_names, to_exported_program, to_onnx, to_openvino
 from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.deployment.manifest import MANIFEST_FILE, Manifest, check_files
@@ -20,7 +20,6 @@ from mutualnet3d.deployment.torch_runner import TorchRunner
 from mutualnet3d.deployment.writing import open_format
 from mutualnet3d.errors import ConfigurationError, DeploymentError, QueryTableError
 from mutualnet3d.output_files import MODEL_FILE, TABLE_FILE
-from mutualnet3d.pathways import PathwayRule
 from mutualnet3d.query_table import QueryTable
 
 FORMATS_OF = {"torch": ("torch",), "onnxruntime": ("onnx",), "openvino": ("openvino", "onnx")}
@@ -32,32 +31,36 @@ class Deployment:
 
     Attributes:
         table: costs and accuracies of ``configurations``; ``latency_ms`` are those of this target, where measured.
-        preprocessing: how a video becomes a clip.
-        pathways: how a clip becomes the views of a configuration.
-        classes: names in the order of the logits, where they are known.
+        description: of any of the networks; but for the configuration they are alike. Its ``preprocessing``,
+            ``pathways``, ``classes``, ``architecture``, ``detects`` and ``activation`` are attributes here too.
         configurations: those that :meth:`build` can build.
-        architecture: of the network (MODEL.ARCH).
-        detects: whether the networks also need boxes.
-        activation: what makes scores of logits, ``softmax`` or ``sigmoid``.
         target: what runs the networks.
+        converts: whether :meth:`build` converts: onnxruntime and openvino from the directory of a run. It takes
+            seconds, and no other thread may run torch meanwhile.
     """
 
     table: QueryTable
-    preprocessing: Preprocessing
-    pathways: PathwayRule
-    classes: tuple[str, ...] | None
+    description: Description
     configurations: tuple[Configuration, ...]
-    architecture: str
-    detects: bool
-    activation: str
     target: Target
     _build: Callable[[Configuration], Runner]
+    converts: bool = False
+
+    preprocessing = property(attrgetter("description.preprocessing"))
+    pathways = property(attrgetter("description.pathways"))
+    classes = property(attrgetter("description.classes"))
+    architecture = property(attrgetter("description.architecture"))
+    detects = property(attrgetter("description.detects"))
+    activation = property(attrgetter("description.activation"))
+
+    def with_classes(self, names: Sequence[str]) -> Deployment:
+        """The same with other names of the classes, in the order of the logits."""
+        return replace(self, description=replace(self.description, classes=tuple(names)))
 
     def build(self, configuration: Configuration) -> Runner:
         """A new runner of the sub-network at ``configuration``, which holds its own weights.
 
-        Safe while other threads run networks, but for onnxruntime and openvino from the directory of a run: these
-        convert, and no other thread may run torch networks meanwhile.
+        Safe while other threads run networks, unless it :attr:`converts`.
 
         Raises:
             ConfigurationError: it is not one of ``configurations``.
@@ -105,7 +108,7 @@ def open_deployment(
 def _open_export(directory: Path, target: Target) -> Deployment:
     manifest = Manifest.load(directory)
     table = QueryTable.load(directory / TABLE_FILE)
-    table.check_model(manifest.source_sha256)
+    table.check_model(manifest.description.source_sha256)
     formats = FORMATS_OF[target.backend]
     configurations = tuple(dict.fromkeys(n.configuration for n in manifest.networks if n.format in formats))
     if not configurations:
@@ -120,7 +123,8 @@ def _open_export(directory: Path, target: Target) -> Deployment:
         path = check_files(directory, network)
         return open_format(path, network.format, manifest.describe(configuration), target)
 
-    return _deployment(manifest.describe(configurations[0]), table, configurations, target, build)
+    description = manifest.describe(configurations[0])
+    return Deployment(_table_of(table, configurations, target), description, configurations, target, build)
 
 
 def _open_run(directory: Path, target: Target) -> Deployment:
@@ -136,29 +140,8 @@ def _open_run(directory: Path, target: Target) -> Deployment:
     def build(configuration: Configuration) -> Runner:
         return build_runner(trained.extract(configuration), target)
 
-    return _deployment(description, table, configurations, target, build)
-
-
-def _deployment(
-    description: Description,
-    table: QueryTable,
-    configurations: tuple[Configuration, ...],
-    target: Target,
-    build: Callable[[Configuration], Runner],
-) -> Deployment:
-    """``description``: of any of the ``configurations``; but for the configuration they are alike."""
-    return Deployment(
-        _table_of(table, configurations, target),
-        description.preprocessing,
-        description.pathways,
-        description.classes,
-        configurations,
-        description.architecture,
-        description.detects,
-        description.activation,
-        target,
-        build,
-    )
+    table, converts = _table_of(table, configurations, target), target.backend != "torch"
+    return Deployment(table, description, configurations, target, build, converts)
 
 
 def build_runner(network: DenseNetwork, target: Target) -> Runner:

@@ -60,8 +60,8 @@ class Target:
             raise DeploymentError(f"threads {self.threads!r} must be a whole number of at least 1")
         object.__setattr__(self, "threads", threads if kind == "cpu" else None)
 
-    def setting(self, batch: int = 1) -> Setting:
-        """What latencies measured with this target are labelled with."""
+    def setting(self) -> Setting:
+        """What latencies measured with this target, a clip at a time, are labelled with."""
         version = None if self.backend == "torch" else importlib.metadata.version(self.backend)
-        values = {"backend": self.backend, "precision": self.precision, "backend_version": version, "batch": batch}
+        values = {"backend": self.backend, "precision": self.precision, "backend_version": version, "batch": 1}
         return Setting.here(self.device, threads=self.threads, **values)

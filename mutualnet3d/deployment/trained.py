@@ -7,11 +7,9 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 import torch.fx
 from torch import nn
 
-import mutualnet3d
 from mutualnet3d.config import load_config_text
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.class_names import read_class_names
@@ -56,19 +54,15 @@ class TrainedNetwork:
         preprocessing = Preprocessing.from_cfg(self.cfg)
         if crop is not None:
             preprocessing = replace(preprocessing, crop=crop, short_side=max(crop, preprocessing.short_side))
-        versions = {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
-        architecture, detects = self.cfg.MODEL.ARCH, self.model.detects
-        classes, _ = read_class_names(self.cfg, self.cfg.MODEL.NUM_CLASSES)
         return Description(
             configuration,
             self.model.pathway_rule,
             preprocessing,
-            architecture,
-            classes,
-            detects,
-            self.sha256,
-            versions,
-            self.cfg.MODEL.HEAD_ACT,
+            architecture=self.cfg.MODEL.ARCH,
+            classes=read_class_names(self.cfg, self.cfg.MODEL.NUM_CLASSES)[0],
+            detects=self.model.detects,
+            source_sha256=self.sha256,
+            activation=self.cfg.MODEL.HEAD_ACT,
         )
 
     def extract(self, configuration: Configuration, crop: int | None = None) -> DenseNetwork:

@@ -98,25 +98,8 @@ class VideoNetwork(AdaptiveNetwork):
     def pathway_boxes(
         self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
-        """``boxes`` (R, 5) of the clip in the pixels of each view: the Slow pathway's shrink with its view."""
-        if boxes.ndim != 2 or boxes.shape[1] != 5 or not boxes.is_floating_point():
-            raise ValueError(
-                f"boxes must be float (R, 5) rows [index, x1, y1, x2, y2], got {boxes.dtype} of {tuple(boxes.shape)}"
-            )
-        count, height, width = clip.shape[0], *clip.shape[3:]
-        index = boxes[:, 0]
-        if len(boxes) and boxes.device.type != "meta":
-            if not bool(torch.isfinite(boxes).all()):
-                raise ValueError("boxes hold values that are not finite")
-            if not bool(((index >= 0) & (index < count) & (index == index.floor())).all()):
-                raise ValueError(
-                    f"box indices {index.tolist()} must be whole numbers in 0..{count - 1}: clips of the batch"
-                )
-        scaled = []
-        for view in views:
-            x, y = view.shape[4] / width, view.shape[3] / height
-            scaled.append(boxes * boxes.new_tensor([1.0, x, y, x, y]))
-        return tuple(scaled)
+        """``boxes`` (R, 5) of the clip in the pixels of each view; see :meth:`PathwayRule.boxes`."""
+        return self.pathway_rule.boxes(boxes, clip, views)
 
 
 def _equal_statistics(norm: nn.Module, one: Configuration, other: Configuration, full: Configuration) -> bool:

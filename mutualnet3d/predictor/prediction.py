@@ -1,7 +1,8 @@
-"""What a prediction is made of: frames that were checked, and the answer as a value."""
+"""What a prediction is made of, as values."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,8 @@ import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
+from mutualnet3d.predictor.labels import Labels
 from mutualnet3d.query_table import Entry
-
-Frames = np.ndarray | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,18 @@ class StageTimes:
             that were in memory.
         network_ms: the sub-network, up to logits on the CPU; on a GPU also what is left of the preprocessing there.
         switch_ms: waiting for the sub-network to be built; 0.0 where it was there.
+        detector_ms: finding people; 0.0 where their boxes were given.
     """
 
     decode_ms: float
     preprocess_ms: float
     network_ms: float
     switch_ms: float
+    detector_ms: float = 0.0
 
     @property
     def latency_ms(self) -> float:
-        """``preprocess_ms + network_ms``: what a prediction takes once frames and sub-network are there."""
+        """``preprocess_ms + network_ms``: what a prediction takes once frames, boxes and sub-network are there."""
         return self.preprocess_ms + self.network_ms
 
 
@@ -45,7 +47,8 @@ class Prediction:
         configuration: that was run.
         entry: its cost and accuracy in the query table.
         labels: (class name, or its number where no names are known; probability), the most probable first. Of several
-            views it is their mean, or with DATA.ENSEMBLE_METHOD max their maximum.
+            views it is their mean, or with DATA.ENSEMBLE_METHOD max their maximum. Where videos have several labels
+            each probability stands for itself: they do not add up to 1.
         scores: float32 (K,), of the views together as the evaluation makes them: the sum of their probabilities, or
             with DATA.ENSEMBLE_METHOD max the maximum; of one view the probabilities.
         times: of the stages.
@@ -53,38 +56,32 @@ class Prediction:
 
     configuration: Configuration
     entry: Entry
-    labels: tuple[tuple[str | int, float], ...]
+    labels: Labels
     scores: torch.Tensor
     times: StageTimes
 
 
-def checked_frames(frames: Frames, at_least: int) -> np.ndarray:
-    """DataError unless uint8 (T, H, W, 3) with ``at_least`` that many frames and no empty side."""
-    if not isinstance(frames, (np.ndarray, torch.Tensor)):
-        raise DataError(f"frames are a {type(frames).__name__}; give a path, a NumPy array or a tensor")
-    shape = tuple(frames.shape)
-    if frames.dtype not in (np.uint8, torch.uint8) or len(shape) != 4 or shape[3] != 3 or 0 in shape:
-        raise DataError(f"frames are {frames.dtype} of shape {shape}; give uint8 (T, H, W, 3), RGB")
-    if len(frames) < at_least:
-        raise DataError(f"a clip of {len(frames)} frames is too short: the Slow pathway needs at least {at_least}")
-    return frames.cpu().numpy() if isinstance(frames, torch.Tensor) else frames
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What the people of one key frame do.
 
+    Attributes:
+        second: of the key frame, since the first frame of the video.
+        boxes: float64 (R, 4), x1, y1, x2, y2 in pixels of the video's frame; R may be 0.
+        labels: of each box, as in :class:`Prediction`; each probability stands for itself.
+        scores: float32 (R, K), probabilities; (0, 0) where nobody is.
+        configuration: that was run.
+        entry: its cost and accuracy in the query table.
+        times: of the stages.
+    """
 
-def checked_image(image: Frames) -> np.ndarray:
-    """DataError unless uint8 (H, W, 3) with no empty side."""
-    if isinstance(image, (np.ndarray, torch.Tensor)) and image.ndim == 4:
-        raise DataError(
-            f"frames of shape {tuple(image.shape)} were given, and this network classifies images: give one of them, "
-            "uint8 (H, W, 3), RGB"
-        )
-    return checked_frames(image[None] if isinstance(image, (np.ndarray, torch.Tensor)) else image, at_least=1)[0]
-
-
-def checked_top_k(top_k: int) -> int:
-    """``top_k``; DataError unless it is a whole number of at least 1."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-        raise DataError(f"top_k {top_k!r} must be a whole number of at least 1")
-    return top_k
+    second: float
+    boxes: np.ndarray
+    labels: tuple[Labels, ...]
+    scores: torch.Tensor
+    configuration: Configuration
+    entry: Entry
+    times: StageTimes
 
 
 def checked_views(views: tuple[int, int], images: bool = False) -> tuple[int, int]:
@@ -95,3 +92,8 @@ def checked_views(views: tuple[int, int], images: bool = False) -> tuple[int, in
     if images and tuple(views) != (1, 1):
         raise DataError(f"views {views!r} of an image: it has one; leave views at (1, 1)")
     return views[0], views[1]
+
+
+def milliseconds_since(start: float) -> float:
+    """Of wall-clock time; ``start`` is a ``time.perf_counter()``."""
+    return 1000 * (time.perf_counter() - start)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Sequence
-from numbers import Real
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data.images import open_media
+from mutualnet3d.data.boxes import to_pixels
+from mutualnet3d.data.decode import VideoReader
+from mutualnet3d.data.memory import FramesInMemory
+from mutualnet3d.data.sampling import key_frame_number
 from mutualnet3d.data.views import VideoViews
 from mutualnet3d.deployment import Deployment, open_deployment
-from mutualnet3d.errors import BudgetError, ConfigurationError, DataError, DeploymentError, QueryTableError
-from mutualnet3d.predictor.prediction import (
-    Frames,
-    Prediction,
-    StageTimes,
-    checked_frames,
-    checked_image,
-    checked_top_k,
-    checked_views,
-)
+from mutualnet3d.errors import DataError, DeploymentError
+from mutualnet3d.predictor.choice import Budget, choose, chosen_by_budgets, entry_of
+from mutualnet3d.predictor.labels import LabelRule
+from mutualnet3d.predictor.people import BoxArray, Detector, People, key_seconds, people_of
+from mutualnet3d.predictor.prediction import Detections, Prediction, StageTimes, checked_views, milliseconds_since
 from mutualnet3d.predictor.scoring import Scoring
+from mutualnet3d.predictor.source import Frames, Source, checked_frames, opened
 from mutualnet3d.predictor.subnetworks import SubNetworks, SwitchingCost
 from mutualnet3d.query_table import Entry, QueryTable
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _VIEWS_PER_PASS = 8  # of a video that has many: bounds the memory
 
@@ -34,23 +36,19 @@ _VIEWS_PER_PASS = 8  # of a video that has many: bounds the memory
 class AdaptivePredictor:
     """One deployed network at every budget; may be used by any number of threads at once.
 
+    Where the deployment :attr:`~mutualnet3d.deployment.Deployment.converts`, :meth:`warm` it before other threads run.
+
     Args:
         deployment: what :func:`mutualnet3d.deployment.open_deployment` gives.
         max_networks: sub-networks kept ready; the least recently used one makes room.
 
     Raises:
-        DeploymentError: it is a detection network.
         QueryTableError: the query table names an unknown ensembling.
     """
 
     def __init__(self, deployment: Deployment, max_networks: int = 4):
-        if deployment.detects:
-            raise DeploymentError(
-                "AdaptivePredictor classifies whole videos and images; a detection network also needs boxes: build its "
-                "sub-networks with open_deployment(...).build(configuration) and give them the boxes"
-            )
         self.deployment, self._scoring = deployment, Scoring.of(deployment)
-        self._networks = SubNetworks(deployment.build, max_networks)
+        self._networks = SubNetworks(deployment.build, max_networks, deployment.converts)
 
     @classmethod
     def load(
@@ -76,96 +74,86 @@ class AdaptivePredictor:
         """What building sub-networks has cost so far."""
         return self._networks.cost()
 
-    def warm(self, configurations: Iterable[Configuration]) -> None:
-        """Build sub-networks ahead of their use; no more stay than ``max_networks``."""
-        for configuration in [self._entry(each).configuration for each in configurations]:
+    def warm(self, configurations: Iterable[Configuration] | None = None) -> None:
+        """Build sub-networks ahead of their use, so that no prediction waits for one.
+
+        Args:
+            configurations: None: those of the Pareto fronts by GMACs and by latency, where it was measured.
+
+        Raises:
+            ConfigurationError: one is not in the table.
+            DeploymentError: more than ``max_networks``, so that some would be dropped at once.
+        """
+        some = chosen_by_budgets(self.table) if configurations is None else configurations
+        wanted = list(dict.fromkeys(entry_of(self.table, each).configuration for each in some))
+        if len(wanted) > self._networks.capacity:
+            raise DeploymentError(
+                f"{len(wanted)} sub-networks do not stay ready where max_networks is {self._networks.capacity}; load "
+                f"with max_networks={len(wanted)}, or name fewer"
+            )
+        for configuration in wanted:
             self._networks.get(configuration)
 
-    def choose(
-        self,
-        *,
-        max_gmacs: float | None = None,
-        max_latency_ms: float | None = None,
-        min_accuracy: float | None = None,
-        configuration: Configuration | None = None,
-    ) -> Entry:
-        """The entry that :meth:`predict` would run: the named one, or :meth:`QueryTable.best` of the budgets.
+    def choose(self, **budget: Unpack[Budget]) -> Entry:
+        """The entry that a prediction would run: the named one, or :meth:`QueryTable.best` of the budgets.
 
         Budgets are per view. With none at all it is the most accurate entry, of equals the cheaper: more budget never
         gives less accuracy, and no limit is the largest budget.
+
+        Args:
+            budget: any of ``max_gmacs``, ``max_latency_ms`` and ``min_accuracy`` (per cent), or ``configuration``.
 
         Raises:
             BudgetError: nothing fits, or a budget was given beside a configuration.
             QueryTableError: a latency budget where none was measured for this backend.
             ConfigurationError: the configuration is not in the table.
         """
-        budgets = {"max_gmacs": max_gmacs, "max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy}
-        given = [name for name, value in budgets.items() if value is not None]
-        if configuration is not None:
-            if given:
-                raise BudgetError(f"configuration {configuration} and {', '.join(given)} were given: give one of them")
-            return self._entry(configuration)
-        if max_latency_ms is not None and any(entry.latency_ms is None for entry in self.table.entries):
-            raise QueryTableError(
-                "max_latency_ms: the query table has no latencies that were measured with this backend, precision and "
-                "device; measure them, or give max_gmacs"
-            )
-        return self.table.best(**budgets)
+        return choose(self.table, **budget)
 
     def predict(
         self,
-        source: str | os.PathLike | Frames,
+        source: Source,
         *,
-        max_gmacs: float | None = None,
-        max_latency_ms: float | None = None,
-        min_accuracy: float | None = None,
-        configuration: Configuration | None = None,
-        top_k: int = 5,
+        top_k: int | None = None,
+        threshold: float | None = None,
         views: tuple[int, int] = (1, 1),
         fps: float = 30.0,
+        **budget: Unpack[Budget],
     ) -> Prediction:
         """The classes of a whole video, or of an image, at the configuration that :meth:`choose` names.
 
         Args:
-            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB. For a network of images an image file (its
-                EXIF orientation is applied); or its pixels, uint8 (H, W, 3), RGB.
-            max_gmacs, max_latency_ms, min_accuracy, configuration: see :meth:`choose`.
-            top_k: how many labels, at least 1; all where there are fewer classes.
+            source: a video file; or all its frames, uint8 (F, H, W, 3), RGB; or what ``open_video`` gave this thread.
+                For a network of images an image file, whose EXIF orientation counts; or its pixels, uint8 (H, W, 3).
+            top_k: labels, at least 1; default 5, or with a threshold all above it.
+            threshold: name the labels whose probability is at least so much: for videos with several labels.
             views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
                 table's accuracies hold for those that its provenance names. Of an image ``(1, 1)``.
             fps: frames per second of frames in memory; a file knows its own.
+            budget: ``max_gmacs``, ``max_latency_ms``, ``min_accuracy`` or ``configuration``; see :meth:`choose`.
 
         Raises:
             VideoError: the file cannot be read, or is an image where the network takes videos, or the reverse.
-            DataError: frames of another shape or type; ``top_k``, ``views`` or ``fps`` out of bounds.
+            DataError: frames of another shape or type; another argument out of bounds; class names of another number.
+            DeploymentError: a detection network, which needs :meth:`detect`.
             BudgetError, QueryTableError, ConfigurationError: see :meth:`choose`.
         """
         preprocessing = self.deployment.preprocessing
         images = preprocessing.clip is None
-        top_k, views = checked_top_k(top_k), checked_views(views, images)
-        entry = self.choose(
-            max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
-        )
+        rule, views, entry = LabelRule(top_k, threshold), checked_views(views, images), self._chosen(False, budget)
         start = time.perf_counter()
-        if isinstance(source, (str, os.PathLike)):
-            with open_media(source, images) as video:
-                cut = preprocessing.cut_video(video, *views)
-            return self._run(entry, cut, top_k, decode_ms=_milliseconds(start), scale_ms=0.0)
-        if isinstance(fps, bool) or not isinstance(fps, Real) or not 0 < fps < float("inf"):
-            raise DataError(f"fps {fps!r} of frames in memory must be a number above 0")
-        frames = checked_image(source)[None] if images else checked_frames(source, at_least=1)
-        cut = preprocessing.cut_frames(frames, fps, *views)
-        return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
+        with opened(source, fps, images) as video:
+            cut = preprocessing.cut_video(video, *views)
+            read = _reading(video, start)
+        return self._run(entry, cut, rule, *read)
 
     def predict_clip(
         self,
         frames: Frames,
         *,
-        max_gmacs: float | None = None,
-        max_latency_ms: float | None = None,
-        min_accuracy: float | None = None,
-        configuration: Configuration | None = None,
-        top_k: int = 5,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        **budget: Unpack[Budget],
     ) -> Prediction:
         """The classes of one clip: exactly these frames, uint8 (T, H, W, 3), RGB, one centre view.
 
@@ -174,49 +162,95 @@ class AdaptivePredictor:
         """
         if self.deployment.preprocessing.clip is None:
             raise DataError("this network classifies images, which are no clips: call predict(image) with one of them")
-        top_k = checked_top_k(top_k)
-        entry = self.choose(
-            max_gmacs=max_gmacs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, configuration=configuration
-        )
+        rule, entry = LabelRule(top_k, threshold), self._chosen(False, budget)
         start = time.perf_counter()
         cut = self.deployment.preprocessing.cut_clip(checked_frames(frames, self.deployment.pathways.alpha))
-        return self._run(entry, cut, top_k, decode_ms=0.0, scale_ms=_milliseconds(start))
+        return self._run(entry, cut, rule, 0.0, milliseconds_since(start))
 
-    @torch.no_grad()
-    def _run(self, entry: Entry, cut: VideoViews, top_k: int, decode_ms: float, scale_ms: float) -> Prediction:
+    def detect(
+        self,
+        source: Source,
+        boxes: People | Detector | Mapping[float, BoxArray] | BoxArray,
+        *,
+        at: float | Sequence[float] | None = None,
+        every: float | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        fps: float = 30.0,
+        **budget: Unpack[Budget],
+    ) -> tuple[Detections, ...]:
+        """What the people of a video's key frames do, at the configuration that :meth:`choose` names.
+
+        A key frame is seen as the evaluation sees it: a clip around it, clamped at the ends of the video, not cropped.
+
+        Args:
+            source: see :meth:`predict`; of an open video, frames are read as they are needed.
+            boxes: the people. An array (R, 4), x1, y1, x2, y2 in pixels of the frame, for all key frames; a dict second
+                -> such an array; :class:`FileBoxes` of a csv of AVA; or a detector: :class:`PersonDetector`, or any
+                function from an image, uint8 (H, W, 3), RGB, to such an array.
+            at: seconds of the key frames since the first frame; default: those that ``boxes`` have, else
+            every: so many seconds from the first frame on; default 1.
+            top_k, threshold, fps, budget: see :meth:`predict`; labels are per box.
+
+        Returns:
+            One value a key frame, by time. Where nobody is, no network runs.
+
+        Raises:
+            DataError: boxes that are none or lie outside the frame; a key frame without boxes or outside the video.
+            DeploymentError: not a detection network: :meth:`predict` is for it.
+            VideoError, BudgetError, QueryTableError, ConfigurationError: see :meth:`predict`.
+        """
+        rule, entry = LabelRule(top_k, threshold), self._chosen(True, budget)
+        with opened(source, fps) as video:
+            people = people_of(boxes, video.size)
+            return tuple(self._detect(entry, video, s, people, rule) for s in key_seconds(people, at, every, video))
+
+    def _chosen(self, detects: bool, budget: Budget) -> Entry:
+        if self.deployment.detects != detects:
+            raise DeploymentError(
+                "a detection network tells what people in boxes do: use detect(source, boxes)"
+                if self.deployment.detects
+                else "this network classifies whole videos and knows no boxes: use predict(source)"
+            )
+        return self.choose(**budget)
+
+    def _run(self, entry: Entry, cut: VideoViews, rule: LabelRule, decode_ms: float, scale_ms: float) -> Prediction:
         run, switch_ms = self._networks.get(entry.configuration)
         preprocess_ms, network_ms, parts = scale_ms, 0.0, []
         views = iter(cut)
         for _ in range(0, len(cut), _VIEWS_PER_PASS):
             start = time.perf_counter()
             some = torch.stack(list(itertools.islice(views, _VIEWS_PER_PASS)))
-            clips = self.deployment.preprocessing.normalise(some.to(self.deployment.target.device))
-            inputs = self.deployment.pathways.views(clips, entry.configuration)
-            preprocess_ms += _milliseconds(start)
-            start = time.perf_counter()
-            logits = run(inputs).cpu()
-            network_ms += _milliseconds(start)
-            parts.append(self._scoring.join(self._scoring.activate(logits)))
+            scores, before_ms, own_ms = self._scoring.score(self.deployment, run, entry.configuration, some, start)
+            preprocess_ms, network_ms = preprocess_ms + before_ms, network_ms + own_ms
+            parts.append(self._scoring.join(scores))
         scores = self._scoring.join(torch.stack(parts))
-        labels = self._labels(self._scoring.probabilities(scores, len(cut)), top_k)
-        return Prediction(
-            entry.configuration, entry, labels, scores, StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
-        )
+        labels = rule.choose(self._scoring.probabilities(scores, len(cut)), self.deployment.classes)
+        times = StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms)
+        return Prediction(entry.configuration, entry, labels, scores, times)
 
-    def _labels(self, probabilities: torch.Tensor, top_k: int) -> tuple[tuple[str | int, float], ...]:
-        best = probabilities.topk(min(top_k, len(probabilities)))
-        names: Sequence[str | int] = self.deployment.classes or range(len(probabilities))
-        return tuple((names[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True))
+    def _detect(self, entry: Entry, video: VideoReader, second: float, people: People, rule: LabelRule) -> Detections:
+        start = time.perf_counter()
+        clip = self.deployment.preprocessing.cut_key_frame(video, second)
+        decode_ms, preprocess_ms = _reading(video, start)
+        start = time.perf_counter()
+        boxes = people.at(second, video.size, lambda: video.frames([key_frame_number(second, video.fps)])[0])
+        detector_ms = milliseconds_since(start) if people.finds else 0.0
+        scores, network_ms, switch_ms = torch.zeros(0, 0), 0.0, 0.0
+        if len(boxes):
+            run, switch_ms = self._networks.get(entry.configuration)
+            start = time.perf_counter()
+            rois = torch.from_numpy(to_pixels(boxes, *clip.shape[2:])).float()
+            rois = torch.nn.functional.pad(rois, (1, 0))  # of clip 0
+            clips, at = clip[None], entry.configuration
+            scores, before_ms, network_ms = self._scoring.score(self.deployment, run, at, clips, start, rois)
+            preprocess_ms += before_ms
+        labels = tuple(rule.choose(each, self.deployment.classes) for each in scores)
+        times = StageTimes(decode_ms, preprocess_ms, network_ms, switch_ms, detector_ms)
+        return Detections(second, to_pixels(boxes, *video.size), labels, scores, entry.configuration, entry, times)
 
-    def _entry(self, configuration: Configuration) -> Entry:
-        for entry in self.table.entries:
-            if entry.configuration == configuration:
-                return entry
-        raise ConfigurationError(
-            f"{configuration!r} is not a Configuration in the query table; it has "
-            f"{', '.join(str(entry.configuration) for entry in self.table.entries)}"
-        )
 
-
-def _milliseconds(start: float) -> float:
-    return 1000 * (time.perf_counter() - start)
+def _reading(video: VideoReader, start: float) -> tuple[float, float]:
+    """Milliseconds since ``start`` of decoding, and of scaling frames that were in memory."""
+    taken = milliseconds_since(start)
+    return (0.0, taken) if isinstance(video, FramesInMemory) else (taken, 0.0)

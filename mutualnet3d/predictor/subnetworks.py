@@ -6,14 +6,15 @@ import statistics
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.predictor.prediction import milliseconds_since
 
-Runner = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+Runner = Callable[..., torch.Tensor]  # views, and boxes of detection networks, to logits
 _REMEMBERED = 1000  # building times kept for the report
 
 
@@ -25,12 +26,17 @@ class SwitchingCost:
         built: how many were built, those built again after they had been dropped included.
         dropped: how many were dropped to keep within the bound.
         median_ms, longest_ms: of building one, over the last 1000; 0.0 before the first.
+        total_ms: of building all of them.
+        converts: whether building one converts it: onnxruntime and openvino from the directory of a run, which takes
+            seconds where reading an export takes milliseconds. The times hold the conversion.
     """
 
     built: int
     dropped: int
     median_ms: float
     longest_ms: float
+    total_ms: float
+    converts: bool
 
 
 class SubNetworks:
@@ -41,16 +47,18 @@ class SubNetworks:
     Args:
         build: makes the runner of a configuration.
         capacity: how many are kept, at least 1.
+        converts: whether ``build`` converts, for the report.
     """
 
-    def __init__(self, build: Callable[[Configuration], Runner], capacity: int):
+    def __init__(self, build: Callable[[Configuration], Runner], capacity: int, converts: bool = False):
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise ValueError(f"max_networks {capacity!r} must be a whole number of at least 1")
-        self._build, self._capacity = build, capacity
+        self._build, self.capacity, self._converts = build, capacity, converts
         self._ready: OrderedDict[Configuration, Runner] = OrderedDict()
         self._access, self._building = threading.Lock(), threading.Lock()
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._built = self._dropped = 0
+        self._total_ms = 0.0
 
     def get(self, configuration: Configuration) -> tuple[Runner, float]:
         """The runner of ``configuration``, and the milliseconds that this call waited for it to be built.
@@ -66,15 +74,16 @@ class SubNetworks:
             if runner is None:
                 started = time.perf_counter()
                 runner = self._build(configuration)
-                self._keep(configuration, runner, _milliseconds_since(started))
-        return runner, _milliseconds_since(asked)
+                self._keep(configuration, runner, milliseconds_since(started))
+        return runner, milliseconds_since(asked)
 
     def cost(self) -> SwitchingCost:
         """What building has cost so far."""
         with self._access:
             times = list(self._times)
-            built, dropped = self._built, self._dropped
-        return SwitchingCost(built, dropped, statistics.median(times) if times else 0.0, max(times, default=0.0))
+            built, dropped, total_ms = self._built, self._dropped, self._total_ms
+        median_ms, longest_ms = statistics.median(times) if times else 0.0, max(times, default=0.0)
+        return SwitchingCost(built, dropped, median_ms, longest_ms, total_ms, self._converts)
 
     def __len__(self) -> int:
         with self._access:
@@ -92,10 +101,7 @@ class SubNetworks:
             self._ready[configuration] = runner
             self._times.append(milliseconds)
             self._built += 1
-            while len(self._ready) > self._capacity:
+            self._total_ms += milliseconds
+            while len(self._ready) > self.capacity:
                 self._ready.popitem(last=False)
                 self._dropped += 1
-
-
-def _milliseconds_since(start: float) -> float:
-    return 1000 * (time.perf_counter() - start)

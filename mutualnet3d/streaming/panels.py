@@ -1,13 +1,15 @@
-"""The panels of the picture: actions, operating point and latency, news. Each is a small RGBA image."""
+"""The panels of pictures: actions, operating point and latency, news; names of boxes. Each is a small RGBA image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from mutualnet3d.query_table import Entry
 from mutualnet3d.streaming.screen import Screen
 
 PAPER, INK, DIM = (13, 16, 24, 190), (245, 247, 250, 255), (165, 173, 188, 255)
@@ -56,12 +58,8 @@ def operation(screen: Screen, width: int, unit: int) -> Image.Image:
     height = round(6.2 * unit)
     image, pen = _panel(width, height, unit)
     left = round(min(16.5 * unit, 0.5 * width))
-    c = screen.entry.configuration
-    length = "" if c.temporal is None else f" · {c.temporal} fr"
-    lines = (
-        (f"×{c.width:g} · {c.spatial} px{length}", font(round(1.15 * unit), bold=True), INK),
-        (f"{screen.entry.gmacs:.3g} GMACs · {screen.metric} {screen.entry.accuracy:.1f} %", font(unit), DIM),
-    )
+    what, cost = _words(screen.entry, screen.metric)
+    lines = (what, font(round(1.15 * unit), bold=True), INK), (cost, font(unit), DIM)
     pad, at = round(0.6 * unit), round(1.15 * unit)
     for text, face, colour in lines:
         pen.text((pad, at), fitting(text, face, left - 1.5 * pad), colour, face, anchor="lm")
@@ -69,6 +67,47 @@ def operation(screen: Screen, width: int, unit: int) -> Image.Image:
     _front(pen, (pad, round(3.7 * unit), left - pad, height - pad), screen, unit)
     _history(pen, (left + pad, 0, width - pad, height), screen, unit)
     return image
+
+
+def caption(entry: Entry, metric: str, width: int, unit: int) -> Image.Image:
+    """One line: what runs, what it costs and reaches."""
+    what, cost = _words(entry, metric)
+    bold, face, gap = font(unit, bold=True), font(unit), unit
+    room = width - 2 * gap
+    what = fitting(what, bold, room)
+    left = bold.getlength(what) + gap
+    cost = fitting(cost, face, room - left) if room > left + 3 * unit else ""
+    image, pen = _panel(round(2 * gap + left + face.getlength(cost)), round(1.8 * unit), unit)
+    pen.text((gap, image.height // 2), what, INK, bold, anchor="lm")
+    pen.text((gap + left, image.height // 2), cost, DIM, face, anchor="lm")
+    return image
+
+
+def names(
+    labels: Sequence[tuple[str | int, float]], colour: tuple[int, int, int], width: int, unit: int
+) -> Image.Image:
+    """The labels of a box, a line each with the probability first, on a panel with a margin in its colour."""
+    lines = [(f"{100 * p:.0f} %", str(name), font(unit, bold=row == 0)) for row, (name, p) in enumerate(labels)]
+    step, pad = round(1.4 * unit), max(2, unit // 3)
+    column = max(face.getlength(share) for share, _, face in lines)
+    room = min(width, 24 * unit) - column - 5 * pad
+    lines = [(share, fitting(name, face, room), face) for share, name, face in lines]
+    wide = round(column + max(face.getlength(name) for _, name, face in lines) + 5 * pad)
+    image, pen = _panel(min(wide, width), step * len(lines) + pad, unit)
+    pen.rectangle((0, 0, pad, image.height), (*colour, 255))
+    for row, (share, name, face) in enumerate(lines):
+        middle = pad // 2 + row * step + step // 2
+        pen.text((2 * pad + column, middle), share, INK, face, anchor="rm")
+        pen.text((4 * pad + column, middle), name, INK if row == 0 else DIM, face, anchor="lm")
+    return image
+
+
+def _words(entry: Entry, metric: str) -> tuple[str, str]:
+    """What runs, and what it costs and reaches."""
+    c = entry.configuration
+    length = "" if c.temporal is None else f" · {c.temporal} fr"
+    metric = {"top1": "top-1", "map": "mAP"}.get(metric, metric)
+    return f"×{c.width:g} · {c.spatial} px{length}", f"{entry.gmacs:.3g} GMACs · {metric} {entry.accuracy:.1f} %"
 
 
 def news(screen: Screen, width: int, unit: int) -> Image.Image | None:

@@ -12,7 +12,7 @@ from mutualnet3d.predictor.prediction import StageTimes
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.streaming.governor import OperatingPoint
 
-_WARMUP, _PASSES = 2, 9
+_WARMUP, _PASSES = 2, 9  # the median of the passes counts
 
 
 def candidates(table: QueryTable) -> tuple[Entry, ...]:
@@ -21,7 +21,7 @@ def candidates(table: QueryTable) -> tuple[Entry, ...]:
     return table.pareto("latency_ms" if measured else "gmacs")
 
 
-def rehearse(predictor: AdaptivePredictor, clip: np.ndarray, passes: int = _PASSES) -> tuple[OperatingPoint, ...]:
+def rehearse(predictor: AdaptivePredictor, clip: np.ndarray) -> tuple[OperatingPoint, ...]:
     """What a clip is expected to take, preprocessing included, at each of the :func:`candidates`, by rising GMACs.
 
     Networks whose latency the table knows take that and the preprocessing measured here; others are measured here.
@@ -30,11 +30,10 @@ def rehearse(predictor: AdaptivePredictor, clip: np.ndarray, passes: int = _PASS
     Args:
         predictor: it must keep as many sub-networks as there are candidates, or they are built again.
         clip: uint8 (T, H, W, 3), of the stream's size; what it shows does not matter.
-        passes: that are timed; the median counts.
     """
     entries = candidates(predictor.table)
     times: dict[Configuration, list[StageTimes]] = {entry.configuration: [] for entry in entries}
-    for number in range(_WARMUP + passes):  # in turns: no drift of the machine favours one
+    for number in range(_WARMUP + _PASSES):  # in turns: no drift of the machine favours one
         for configuration, own in times.items():
             run = predictor.predict_clip(clip, configuration=configuration)
             if number >= _WARMUP:

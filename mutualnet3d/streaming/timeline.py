@@ -25,11 +25,12 @@ class Timeline:
         return max((step for step in self.steps if step[0] <= second), default=self.steps[0])[1]
 
     @classmethod
-    def parse(cls, text: str, percent_of: float | None = None) -> Timeline:
+    def parse(cls, text: str, percent_of: float | None = None, above_zero: bool = False) -> Timeline:
         """``0:80,10:40,20:80``: seconds and values; a single ``80`` holds from the start. Values are at least 0.
 
         Args:
             percent_of: what 100 % is, where values such as ``50%`` are allowed.
+            above_zero: whether values must be above 0, as budgets must.
 
         Raises:
             ConfigError: the text is something else; the message says which part.
@@ -37,10 +38,10 @@ class Timeline:
         parts = [part.strip() for part in str(text).split(",")]
         if len(parts) == 1 and ":" not in parts[0]:
             parts = [f"0:{parts[0]}"]
-        return cls(tuple(_step(part, percent_of) for part in parts))
+        return cls(tuple(_step(part, percent_of, above_zero) for part in parts))
 
 
-def _step(part: str, percent_of: float | None) -> tuple[float, float]:
+def _step(part: str, percent_of: float | None, above_zero: bool) -> tuple[float, float]:
     second, _, value = (piece.strip() for piece in part.partition(":"))
     try:
         if value.endswith("%") and percent_of is not None:
@@ -51,4 +52,6 @@ def _step(part: str, percent_of: float | None) -> tuple[float, float]:
         raise ConfigError(f"{part!r} is not SECOND:VALUE, for example 10:40") from error
     if not all(math.isfinite(number) and number >= 0 for number in step):
         raise ConfigError(f"{part!r}: second and value must be numbers of at least 0")
+    if above_zero and step[1] == 0:
+        raise ConfigError(f"{part!r}: a budget must be above 0")
     return step

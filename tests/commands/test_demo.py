@@ -104,9 +104,13 @@ def test_options(folder, video, tmp_path):
         ({"video": "none.mp4"}, r"VideoError: none\.mp4: cannot be opened"),
         ({"video": str(ROOT / "README.md")}, r"VideoError: .*README\.md: is not a readable video"),
         ({"folder": str(ROOT)}, "DeploymentError: .*neither an export"),
-        ({"options": ["--class-names", "none.txt"]}, r"DataError: --class-names none\.txt: cannot be read"),
+        ({"options": ["--class-names", "none.txt"]}, r"DataError: none\.txt cannot be read"),
+        (
+            {"options": ["--class-names", str(ROOT / "pyproject.toml")]},
+            r"DataError: \d+ class names for a network of 3",
+        ),
+        ({"options": ["--boxes", "a.csv", "--top-k", "1"]}, "ConfigError: .* --boxes, --top-k is for networks that de"),
         ({"options": ["--stride", "0"]}, "ConfigError: a stride of 0"),
-        ({"options": ["--budget-ms", "0"]}, "BudgetError: a budget of 0.0 ms"),
         ({"options": ["--backend", "abacus"]}, "DeploymentError: backend 'abacus'"),
         ({"output": str(ROOT / "README.md" / "out.mp4")}, "Error: .*README"),
         ({"options": ["--seconds", "0.05"]}, r"DataError: .*long\.mp4: 3 frames are fewer than one clip spans"),
@@ -121,14 +125,23 @@ def test_errors_are_one_line(folder, video, tmp_path, capsys, change, message):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--schedule", "10:80"], ["--schedule", "0:80,x"], ["--busy", "0:50%"], ["--budget-ms", "5", "--schedule", "0:5"]],
+    ("options", "message"),
+    [
+        (["--schedule", "10:80"], "must start at 0"),
+        (["--schedule", "0:80,x"], "'x' is not SECOND:VALUE"),
+        (["--schedule", "0:80,10:0"], "'10:0': a budget must be above 0"),
+        (["--budget-ms", "0%"], "'0:0%': a budget must be above 0"),
+        (["--busy", "0:50%"], "'0:50%' is not SECOND:VALUE"),
+        (["--budget-ms", "5", "--schedule", "0:5"], "not allowed with"),
+    ],
 )
-def test_usage(folder, video, tmp_path, capsys, options):
+def test_usage(folder, video, tmp_path, capsys, options, message):
     with pytest.raises(SystemExit) as stopped:
         demo(folder, video, tmp_path / "out.mp4", *options)
     assert stopped.value.code == 2
-    assert "usage" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "usage" in said
+    assert message in said
     assert not (tmp_path / "out.mp4").exists()
 
 

@@ -6,6 +6,7 @@ import torch
 
 import mutualnet3d as mn
 from mutualnet3d.data.views import Preprocessing
+from mutualnet3d.deployment import Description
 from mutualnet3d.files import sha256
 from mutualnet3d.layers import SlimmableBatchNorm3d, activation_of
 from mutualnet3d.models.artefact import save_model
@@ -65,13 +66,9 @@ class Network:
         views = self.model.pathways(clip, configuration)
         return views, None if boxes is None else self.model.pathway_boxes(boxes, clip, views)
 
-    def save_kwargs(self, configuration):
-        return {
-            "configuration": configuration,
-            "pathways": self.model.pathway_rule,
-            "preprocessing": self.preprocessing,
-            "architecture": self.cfg.MODEL.ARCH,
-        }
+    def describe(self, configuration, **more) -> Description:
+        architecture = self.cfg.MODEL.ARCH
+        return Description(configuration, self.model.pathway_rule, self.preprocessing, architecture, **more)
 
 
 def randomise(model, configurations) -> None:

@@ -32,7 +32,7 @@ def test_a_loaded_network_equals_the_switched_one(case, fold, networks, tmp_path
     network = networks(case)
     for configuration in network.configurations:
         dense = mn.extract_dense(network.model, configuration, fold_bn=fold)
-        save_dense(tmp_path / "net.safetensors", dense, **network.save_kwargs(configuration))
+        save_dense(tmp_path / "net.safetensors", dense, network.describe(configuration))
         loaded = load_dense(tmp_path / "net.safetensors")
         assert not loaded.training
         assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -48,7 +48,7 @@ def test_the_file_says_what_it_is(networks, tmp_path):
     network, path = networks("slowfast"), tmp_path / "net.safetensors"
     dense = mn.extract_dense(network.model, network.small)
     names = tuple(f"class {n}" for n in range(10))
-    save_dense(path, dense, **network.save_kwargs(network.small), classes=names, source_sha256="ab" * 32)
+    save_dense(path, dense, network.describe(network.small, classes=names, source_sha256="ab" * 32))
     description = load_dense(path).description
     assert description.configuration == network.small
     assert description.pathways == network.model.pathway_rule
@@ -67,7 +67,7 @@ def test_the_file_has_the_size_of_the_sub_network(networks, tmp_path):
     for configuration in network.configurations:
         path = tmp_path / f"{configuration}.safetensors"
         dense = mn.extract_dense(network.model, configuration, fold_bn=True)
-        save_dense(path, dense, **network.save_kwargs(configuration))
+        save_dense(path, dense, network.describe(configuration))
         weights = 4e6 * mn.complexity(network.model, configuration).mparams
         assert 0.99 * weights < path.stat().st_size < weights + 100_000  # the graph; BatchNorm's biases moved
     small, *_, full = (p.stat().st_size for p in sorted(tmp_path.iterdir()))
@@ -78,7 +78,7 @@ def test_bfloat16_is_kept(networks, tmp_path):
     network = networks("slow")
     dense = mn.extract_dense(network.model, network.small, fold_bn=True).bfloat16()
     dense.head.projection.float()
-    save_dense(tmp_path / "half.safetensors", dense, **network.save_kwargs(network.small))
+    save_dense(tmp_path / "half.safetensors", dense, network.describe(network.small))
     loaded = load_dense(tmp_path / "half.safetensors")
     assert loaded.graph.head.projection.weight.dtype == torch.float32
     assert {p.dtype for name, p in loaded.named_parameters() if "head" not in name} == {torch.bfloat16}
@@ -90,10 +90,8 @@ def test_bfloat16_is_kept(networks, tmp_path):
 def test_what_was_loaded_can_be_saved_again(networks, tmp_path):
     network = networks("x3d")
     dense = mn.extract_dense(network.model, network.small)
-    save_dense(tmp_path / "one.safetensors", dense, **network.save_kwargs(network.small))
-    save_dense(
-        tmp_path / "two.safetensors", load_dense(tmp_path / "one.safetensors"), **network.save_kwargs(network.small)
-    )
+    save_dense(tmp_path / "one.safetensors", dense, network.describe(network.small))
+    save_dense(tmp_path / "two.safetensors", load_dense(tmp_path / "one.safetensors"), network.describe(network.small))
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
 
 
@@ -102,7 +100,7 @@ def test_loading_needs_torch_alone(networks, tmp_path):
     clip, boxes = network.clip(), network.boxes()
     views, scaled = network.inputs(clip, network.small, boxes)
     dense = mn.extract_dense(network.model, network.small, fold_bn=True)
-    save_dense(tmp_path / "net.safetensors", dense, **network.save_kwargs(network.small))
+    save_dense(tmp_path / "net.safetensors", dense, network.describe(network.small))
     torch.save((views, scaled, network.switched(clip, network.small, boxes)), tmp_path / "case.pt")
     code = f"""{BLOCK}
 import torch
@@ -124,7 +122,7 @@ except ImportError as error:
 def saved(networks, tmp_path):
     network = networks("slow")
     dense = mn.extract_dense(network.model, network.small, fold_bn=True)
-    save_dense(tmp_path / "net.safetensors", dense, **network.save_kwargs(network.small))
+    save_dense(tmp_path / "net.safetensors", dense, network.describe(network.small))
     return tmp_path / "net.safetensors"
 
 
@@ -225,7 +223,7 @@ class Unwritable(nn.Module):
 def test_what_a_file_cannot_hold_is_said_when_it_is_written(module, message, networks, tmp_path):
     network = networks("slow")
     with pytest.raises(DeploymentError, match=message):
-        save_dense(tmp_path / "net.safetensors", module.eval(), **network.save_kwargs(network.small))
+        save_dense(tmp_path / "net.safetensors", module.eval(), network.describe(network.small))
     assert not list(tmp_path.iterdir())
 
 
@@ -233,7 +231,7 @@ def test_boxes_are_for_detection(networks, tmp_path):
     for case, boxes, message in (("slow", (torch.zeros(1, 5),), "classification"), ("slow detection", None, "needs")):
         network = networks(case)
         dense = mn.extract_dense(network.model, network.small)
-        save_dense(tmp_path / "net.safetensors", dense, **network.save_kwargs(network.small))
+        save_dense(tmp_path / "net.safetensors", dense, network.describe(network.small))
         views, _ = network.inputs(network.clip(), network.small)
         with pytest.raises(ValueError, match=message):
             load_dense(tmp_path / "net.safetensors")(*views, boxes=boxes)

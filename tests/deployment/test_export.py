@@ -34,9 +34,12 @@ def test_the_manifest_says_what_is_there(export_directory, run_directory, networ
     network = networks("slowfast")
     manifest = Manifest.load(export_directory)
     assert manifest.configurations == network.configurations[:2]
-    assert manifest.source_sha256 == hashlib.sha256((run_directory / "model.pyth").read_bytes()).hexdigest()
-    assert (manifest.pathways, manifest.preprocessing) == (network.model.pathway_rule, network.preprocessing)
-    assert {"mutualnet3d", "torch", "onnx", "onnxruntime", "openvino"} <= manifest.versions.keys()
+    assert manifest.description.source_sha256 == hashlib.sha256((run_directory / "model.pyth").read_bytes()).hexdigest()
+    assert (manifest.description.pathways, manifest.description.preprocessing) == (
+        network.model.pathway_rule,
+        network.preprocessing,
+    )
+    assert {"mutualnet3d", "torch", "onnx", "onnxruntime", "openvino"} <= manifest.description.versions.keys()
     assert manifest.clips == "4 rendered clips, as no video was named and no test list is here"
     for each in manifest.networks:
         for name, (digest, size) in each.files.items():
@@ -125,7 +128,7 @@ def test_another_crop_is_counted_again(tmp_path, networks):
     words = ("--model", folder, "--output", tmp_path / "out", "--crop", 40, "--no-latency", "--configurations", "all")
     assert run(*words) == 0
     table, manifest = mn.QueryTable.load(tmp_path / "out" / "query_table.json"), Manifest.load(tmp_path / "out")
-    assert manifest.preprocessing.crop == 40
+    assert manifest.description.preprocessing.crop == 40
     assert (table.provenance["crop"], table.provenance["accuracy_crop"]) == (40, 48)
     for entry in table.entries:
         assert entry.gmacs == mn.complexity(network.model, entry.configuration, crop=40).gmacs
@@ -247,7 +250,7 @@ def test_a_table_of_another_model_is_refused(run_directory, tmp_path, networks, 
 
 def test_an_uncalibrated_configuration_is_refused(tmp_path, capsys):
     network = Network("slow")
-    for norm in network.model._norms():
+    for norm in network.model.batch_norms():
         del norm.statistics[network.small]
     folder = write_run(tmp_path, network)
     assert run("--model", folder, "--output", tmp_path / "failed", "--configurations", network.small) == 1

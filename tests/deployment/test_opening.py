@@ -43,7 +43,8 @@ def test_a_run_opens_like_an_export(run_directory, export_directory, networks):
     assert run.configurations == tuple(entry.configuration for entry in run.table.entries)
     assert set(run.configurations) == set(network.configurations)
     for name in ("preprocessing", "pathways", "classes", "architecture"):
-        assert getattr(run, name) == getattr(exported, name)
+        assert getattr(run, name) == getattr(exported, name) == getattr(run.description, name)
+    assert {run.converts, exported.converts} == {False}
     clip = network.clip()
     for configuration in run.configurations:
         got = run.build(configuration)(run.pathways.views(clip, configuration))
@@ -54,6 +55,7 @@ def test_a_run_opens_like_an_export(run_directory, export_directory, networks):
 def test_a_run_is_converted_when_it_is_built(backend, tmp_path, networks):
     network = networks("x3d")
     deployment = open_deployment(write_run(tmp_path, network), backend, threads=1)
+    assert deployment.converts
     clip = network.clip(3)
     got = deployment.build(network.small)(deployment.pathways.views(clip, network.small))
     assert relative(got, network.switched(clip, network.small)) < 1e-5
@@ -213,7 +215,7 @@ def test_what_cannot_be_opened_is_said(run_directory, export_directory, tmp_path
 
 def test_an_uncalibrated_table_is_refused(tmp_path):
     network = Network("slow")
-    for norm in network.model._norms():
+    for norm in network.model.batch_norms():
         del norm.statistics[network.small]
     with pytest.raises(NotCalibratedError, match=r"0.63-30-3 has no BatchNorm statistics"):
         open_deployment(write_run(tmp_path, network))

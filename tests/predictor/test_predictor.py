@@ -103,12 +103,34 @@ def test_an_unknown_ensembling_is_refused(tiny_export):
         mn.AdaptivePredictor(replace(deployment, table=table))
 
 
-def test_detection_and_unknown_activations_are_refused(tiny_export):
+def described(deployment, **changes):
+    return replace(deployment, description=replace(deployment.description, **changes))
+
+
+def test_what_is_for_the_other_kind_of_network_is_refused(tiny_export, video):
     deployment = open_deployment(tiny_export)
-    with pytest.raises(DeploymentError, match="a detection network also needs boxes"):
-        mn.AdaptivePredictor(replace(deployment, detects=True))
-    with pytest.raises(DeploymentError, match="activation 'tanh'"):
-        mn.AdaptivePredictor(replace(deployment, activation="tanh"))
+    with pytest.raises(DeploymentError, match=r"classifies whole videos and knows no boxes: use predict\(source\)"):
+        mn.AdaptivePredictor(deployment).detect(video, [[0, 0, 9, 9]])
+    detector = mn.AdaptivePredictor(described(deployment, detects=True))
+    for predict in (detector.predict, detector.predict_clip):
+        with pytest.raises(DeploymentError, match=r"use detect\(source, boxes\)"):
+            predict(np.zeros((4, 32, 32, 3), np.uint8))
+
+
+def test_other_class_names_are_counted(tiny_export, video):
+    deployment = open_deployment(tiny_export)
+    named = mn.AdaptivePredictor(deployment.with_classes(["a", "b", "c"])).predict(video)
+    assert {name for name, _ in named.labels} == {"a", "b", "c"}
+    with pytest.raises(DataError, match="2 class names for a network of 3 classes"):
+        mn.AdaptivePredictor(deployment.with_classes(["a", "b"])).predict(video)
+
+
+def test_a_threshold_names_what_reaches_it(predictor, video):
+    scores = predictor.predict(video, configuration=FULL).scores
+    second = float(scores.sort(descending=True).values[1])
+    assert len(predictor.predict(video, configuration=FULL, threshold=second).labels) == 2
+    assert len(predictor.predict(video, configuration=FULL, threshold=second, top_k=1).labels) == 1
+    assert predictor.predict(video, configuration=FULL, threshold=1.0).labels == ()
 
 
 def test_budgets_choose_as_the_table_does(predictor, video):
@@ -234,7 +256,8 @@ def test_other_frames_are_refused(predictor, frames, said):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"top_k": k} for k in (0, -1, 1.0, True, None)),
+        *({"top_k": k} for k in (0, -1, 1.0, True, "5")),
+        *({"threshold": t} for t in (-0.1, 1.1, float("nan"), "0.5", True)),
         *({"fps": fps} for fps in (0, -1.0, float("nan"), float("inf"), "30", None, True)),
         *({"views": views} for views in ((0, 1), (1, 2), (1, 0), (1,), 3, (1.0, 1), (True, 1), None)),
     ],
@@ -247,7 +270,7 @@ def test_arguments_out_of_bounds_are_named(predictor, wrong):
 
 def test_too_short_a_clip_for_the_slow_pathway(tiny_export):
     deployment = open_deployment(tiny_export)
-    predictor = mn.AdaptivePredictor(replace(deployment, pathways=replace(deployment.pathways, alpha=4)))
+    predictor = mn.AdaptivePredictor(described(deployment, pathways=replace(deployment.pathways, alpha=4)))
     with pytest.raises(DataError, match="a clip of 3 frames is too short: the Slow pathway needs at least 4"):
         predictor.predict_clip(np.zeros((3, 32, 32, 3), np.uint8))
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mutualnet3d as mn
+from mutualnet3d.errors import DeploymentError
 from mutualnet3d.predictor.subnetworks import SubNetworks
 
 A, B, C = (mn.Configuration(width, 32, 4) for width in (0.63, 0.8, 1.0))
@@ -35,8 +36,9 @@ def test_each_is_built_once_and_the_least_recently_used_makes_room():
     assert networks.get(B)[1] > 0.0
     assert built == [A, B, C, B]
     cost = networks.cost()
-    assert (cost.built, cost.dropped) == (4, 2)
-    assert 0 < cost.median_ms <= cost.longest_ms
+    assert (cost.built, cost.dropped, cost.converts) == (4, 2, False)
+    assert SubNetworks(counting([]), 1, converts=True).cost().converts
+    assert 0 < cost.median_ms <= cost.longest_ms < cost.total_ms
 
 
 @pytest.mark.parametrize("capacity", [0, -1, True, 1.0, None])
@@ -107,9 +109,9 @@ def test_no_lock_around_forwards(tiny_export):
         def __init__(self, run):
             self.run = run
 
-        def __call__(self, views):
+        def __call__(self, *inputs):
             meeting.wait()
-            return self.run(views)
+            return self.run(*inputs)
 
     predictor._networks = SubNetworks(lambda c: Meets(predictor.deployment.build(c)), 2)
     frames = np.zeros((4, 40, 40, 3), np.uint8)
@@ -143,5 +145,12 @@ def test_warming_builds_ahead(tiny_export):
     assert predictor.switching.built == 8
     prediction = predictor.predict_clip(np.zeros((4, 40, 40, 3), np.uint8))
     assert prediction.times.switch_ms == 0
+    with pytest.raises(DeploymentError, match=r"8 sub-networks .* max_networks is 4; load with max_networks=8"):
+        mn.AdaptivePredictor.load(tiny_export).warm(predictor.deployment.configurations)
+    by_budget = mn.AdaptivePredictor.load(tiny_export, max_networks=8)
+    by_budget.warm()
+    for entry in by_budget.table.entries:
+        chosen = by_budget.choose(max_gmacs=entry.gmacs).configuration
+        assert by_budget.predict_clip(np.zeros((4, 40, 40, 3), np.uint8), configuration=chosen).times.switch_ms == 0
     with pytest.raises(mn.ConfigurationError, match="not a Configuration in the query table"):
         predictor.warm([mn.Configuration(0.7, 32, 4)])

@@ -140,7 +140,7 @@ def test_videos_and_images_are_told_apart(exported, tiny_run, tiny_data, data, f
         with pytest.raises(VideoError, match=reason):
             images.predict(path)
     frames = np.zeros((4, 20, 20, 3), np.uint8)
-    with pytest.raises(DataError, match=r"shape \(4, 20, 20, 3\) were given, and this network classifies images"):
+    with pytest.raises(DataError, match=r"shape \(4, 20, 20, 3\) was given, and this network classifies images"):
         images.predict(frames)
     with pytest.raises(DataError, match=r"give uint8"):
         images.predict(frames[0].astype(np.float32))
