@@ -26,14 +26,7 @@ def prepare(arch):
 def test_files_and_torch(arch, tmp_path):
     model, description = prepare(arch)
     dense = mn.extract_dense(model, SMALL, fold_bn=True)
-    save_dense(
-        tmp_path / "net.safetensors",
-        dense,
-        configuration=SMALL,
-        pathways=description.pathways,
-        preprocessing=description.preprocessing,
-        architecture=arch,
-    )
+    save_dense(tmp_path / "net.safetensors", dense, description)
     loaded = load_dense(tmp_path / "net.safetensors")
     assert loaded.description.pathways == model.pathway_rule
     assert loaded.description.view_shapes(batch=3) == ((3, 3, 32, 32),)
