@@ -1,6 +1,6 @@
 """Seconds to count a grid of configurations, against counting each on its own, and what a training step costs.
 
-    OMP_NUM_THREADS=1 python benchmarks/counting.py [--sample 12] [--widths 16] [--recipes NAME ...]
+    OMP_NUM_THREADS=1 python benchmarks/counting.py [--crop 256] [--sample 12] [--widths 16] [--recipes NAME ...]
 
 The grids are 16 widths (--widths) x the 3 largest sizes x the 3 largest lengths (for images: the 3 largest sizes) of
 the recipes in configs. Counting one by one is timed on a sample, evenly spread over the grid, and scaled up; its counts
@@ -24,6 +24,9 @@ DEFAULT = ("Kinetics/MN_SLOW_8x8", "Kinetics/MN_SLOWFAST_4x16", "Kinetics/MN_X3D
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--crop", type=int, help="side of the view in pixels; default: the recipe's DATA.TEST_CROP_SIZE"
+    )
     parser.add_argument("--sample", type=int, default=12, help="configurations that are also counted one by one")
     parser.add_argument("--widths", type=int, default=16, help="of the grid, at least 2")
     parser.add_argument("--recipes", nargs="+", default=DEFAULT, help="files in configs")
@@ -31,7 +34,7 @@ def main() -> int:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s)")
     for name in arguments.recipes:
         cfg = mn.load_config(RECIPES / f"{name}.yaml", [])
-        model, crop = mn.build_model(cfg), cfg.DATA.TEST_CROP_SIZE
+        model, crop = mn.build_model(cfg), arguments.crop or cfg.DATA.TEST_CROP_SIZE
         grid = grid_of(model.space, arguments.widths)
         mn.complexity(model, model.space.smallest, crop)  # the first count imports what torch needs for it
         start = time.perf_counter()
