@@ -30,7 +30,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
 }
 SAYS = {
-    "counting.py": r"MN_MOBILENET_V1 +6 configurations in +[\d.]+ s; one by one[^\n]+\n.*a mutual step [\d.]+ by the paper's formula",
+    "counting.py": r"MN_MOBILENET_V1 +6 configurations in .*; one by one.*\n.*step [\d.]+ by the paper's formula",
     "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
     "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
