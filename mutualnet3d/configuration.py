@@ -8,9 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import random
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from mutualnet3d.errors import ConfigurationError
@@ -174,44 +172,6 @@ class ConfigurationSpace:
             return cls(tuple(values["width"]), tuple(values["spatial"]), temporal, values["divisor"])
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"{values!r} does not describe a ConfigurationSpace: {error!r}") from error
-
-
-def draw_configurations(
-    space: ConfigurationSpace,
-    seed: int,
-    iteration: int,
-    num_random: int = 1,
-    among: Sequence[Configuration] | None = None,
-) -> tuple[Configuration, ...]:
-    """The configurations of one mutual step: full, smallest, then ``num_random`` random ones.
-
-    They depend on ``(seed, iteration)`` alone, so every rank and every resumed run draws the same. A random one takes
-    its width uniformly from the range and its resolutions uniformly from the lists. Video trains the smallest
-    width at the lowest resolution (the sampler of the paper's Table IV); images train it at a random one (Table III).
-
-    Args:
-        among: where only some configurations can run (those with statistics, when BatchNorm is frozen): the random ones
-            are drawn from these, uniformly. The smallest must be one of them.
-
-    Raises:
-        ConfigurationError: the smallest is not in ``among``.
-    """
-    rng = random.Random(f"mutual configurations {seed} {iteration}")
-    if among is not None:
-        if space.smallest not in among:
-            raise ConfigurationError(
-                f"the smallest configuration {space.smallest} has no frozen BatchNorm statistics (there are: "
-                f"{', '.join(map(str, among)) or 'none'}); calibrate it first, or set MODEL.FROZEN_BN False"
-            )
-        return (space.full, space.smallest, *rng.choices(among, k=num_random))
-
-    def resolution() -> tuple[int, int | None]:
-        return rng.choice(space.spatial), rng.choice(space.temporal) if space.temporal else None
-
-    smallest = space.smallest if space.temporal else Configuration(space.width[0], *resolution())
-    drawn = [Configuration(round(rng.uniform(*space.width), 3), *resolution()) for _ in range(num_random)]
-    clamped = [Configuration(min(max(c.width, space.width[0]), space.width[1]), c.spatial, c.temporal) for c in drawn]
-    return (space.full, smallest, *clamped)
 
 
 def frame_indices(length: int, count: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries, build_entries
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
-from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations
+from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations, uncalibrated
 from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.files import write_text
@@ -22,6 +22,7 @@ from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.checkpoint import newest_readable
+from mutualnet3d.training.cost import add_training_gmacs
 from mutualnet3d.training.device import to_device
 from mutualnet3d.training.loop import Lists, train
 from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
@@ -65,6 +66,7 @@ def _run(cfg, processes: Processes) -> QueryTable | None:
         model = _as_from_file(model, cfg)
     elif _load_trained_weights(model, cfg):
         _calibrate_full(to_device(model, cfg), cfg, processes)
+    add_training_gmacs(model, cfg)
     to_device(model, cfg).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
         _calibrate(model, cfg, to_calibrate, lists.train if lists else None, processes)
@@ -82,6 +84,7 @@ def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:
     fresh = build_model(cfg)
     load_state({"model_state": model.state_dict()}, fresh, "the trained network")
     fresh.statistics_provenance = model.statistics_provenance
+    fresh.training_provenance = model.training_provenance
     return fresh
 
 
@@ -134,13 +137,13 @@ def _calibrate(
     processes: Processes,
 ) -> None:
     """Statistics of the configurations that lack them, from an interrupted run's file or from training clips."""
-    if all(c in model.calibrated for c in configurations):
+    if not uncalibrated(model, cfg, configurations):
         return
     if entries is None:
         entries = processes.broadcast(build_entries(cfg, "train") if processes.first else None)
     if len(model.calibrated) == 1:
         adopt_statistics(model, cfg, entries, Path(cfg.OUTPUT_DIR) / MODEL_FILE)
-    lacking = {c for part in processes.all_gather(set(configurations) - set(model.calibrated)) for c in part}
+    lacking = {c for part in processes.all_gather(uncalibrated(model, cfg, configurations)) for c in part}
     if wanted := [c for c in configurations if c in lacking]:
         calibrate_on_list(model, cfg, entries, wanted, processes)
 

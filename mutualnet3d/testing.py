@@ -151,6 +151,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "gmacs_of": "one view, a square of crop x crop pixels",
         "frames": model.num_frames,
         "calibration_batches": max((count for count in calibrated if count), default=0),
+        **({"training": model.training_provenance} if model.training_provenance else {}),
         **({"search": searched | {"candidates": len(entries)}} if searched else {}),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "mutualnet3d": mutualnet3d.__version__,

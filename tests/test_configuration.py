@@ -3,9 +3,7 @@
 import dataclasses
 import json
 import math
-import random
 import re
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import torch
 from mutualnet3d.configuration import (
     Configuration,
     ConfigurationSpace,
-    draw_configurations,
     frame_indices,
     round_even,
 )
@@ -252,61 +249,3 @@ class TestFrames:
     def test_refuses(self, length, count):
         with pytest.raises(ConfigurationError, match=f"keep {count} of {length} frames"):
             frame_indices(length, count)
-
-
-class TestDraw:
-    def test_depends_on_seed_and_iteration_alone(self):
-        first = [draw_configurations(VIDEO, 7, i, 2) for i in range(50)]
-        np.random.seed(0)
-        torch.manual_seed(1)
-        assert [draw_configurations(VIDEO, 7, i, 2) for i in reversed(range(50))] == first[::-1]
-        assert len({drawn[2] for drawn in first}) > 40
-        assert [draw_configurations(VIDEO, 8, i, 2)[2] for i in range(50)] != [drawn[2] for drawn in first]
-        # (seed, iteration) is a pair: neither their sum nor their digits alone
-        assert draw_configurations(VIDEO, 1, 23)[2] != draw_configurations(VIDEO, 12, 3)[2]
-        assert draw_configurations(VIDEO, 1, 2)[2] != draw_configurations(VIDEO, 2, 1)[2]
-
-    def test_leaves_the_global_generator_alone(self):
-        state = random.getstate()
-        draw_configurations(VIDEO, 0, 0)
-        assert random.getstate() == state
-
-    def test_the_first_two(self):
-        for iteration in range(20):
-            drawn = draw_configurations(VIDEO, 0, iteration)
-            assert drawn[:2] == (VIDEO.full, VIDEO.smallest)
-            assert len(drawn) == 3
-        assert draw_configurations(VIDEO, 0, 0, 0) == (VIDEO.full, VIDEO.smallest)
-        assert len(draw_configurations(VIDEO, 0, 0, 3)) == 5
-
-    def test_distribution(self):
-        drawn = [draw_configurations(VIDEO, 0, i)[2] for i in range(20_000)]
-        widths = np.array([c.width for c in drawn])
-        for configuration in drawn[:1000]:
-            VIDEO.check(configuration)
-        # U(0.63, 1): E w = 0.815, E w^2 = 0.67563; 20,000 draws leave 0.0008 and 0.0013 of standard error
-        assert widths.mean() == pytest.approx(0.815, abs=0.003)
-        assert np.square(widths).mean() == pytest.approx((1 - 0.63**3) / 3 / 0.37, abs=0.005)
-        assert np.histogram(widths, 10, (0.63, 1.0))[0] == pytest.approx(2000, abs=200)
-        pairs = Counter((c.spatial, c.temporal) for c in drawn)
-        assert len(pairs) == 9
-        assert list(pairs.values()) == pytest.approx([20_000 / 9] * 9, abs=200)
-        for spatial in VIDEO.spatial:  # width and resolution are independent
-            assert widths[[c.spatial == spatial for c in drawn]].mean() == pytest.approx(0.815, abs=0.006)
-
-    def test_images_draw_the_resolution_of_the_smallest_width_too(self):
-        drawn = [draw_configurations(IMAGES, 3, i, 2) for i in range(4000)]
-        assert {d[0] for d in drawn} == {IMAGES.full}
-        assert {d[1].width for d in drawn} == {0.25}
-        for position in (1, 2, 3):
-            counts = Counter(d[position].spatial for d in drawn)
-            assert sorted(counts) == [128, 160, 192, 224]
-            assert list(counts.values()) == pytest.approx([1000] * 4, abs=140)
-        assert {d[k].temporal for d in drawn for k in range(4)} == {None}
-        same = np.mean([d[1].spatial == d[2].spatial for d in drawn])
-        assert same == pytest.approx(0.25, abs=0.03)
-
-    def test_rounded_widths_stay_inside(self):
-        space = ConfigurationSpace((0.63049, 0.63051), (224,), (8,))
-        for iteration in range(50):
-            space.check(draw_configurations(space, 0, iteration)[2])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import mutualnet3d as mn
-from mutualnet3d.configuration import draw_configurations
 from mutualnet3d.counting import complexities
-from mutualnet3d.training_cost import expected_factor, step_cost
+from mutualnet3d.methods import Method
+from mutualnet3d.training.cost import expected_step_gmacs, paper_factor
 
 RECIPES = Path(__file__).resolve().parents[1] / "configs"
 # million multiply-adds: width-resolution; the authors cut or round to integers
@@ -94,28 +94,21 @@ class TestTrainingCost:
     )
     def test_published(self, networks, recipe, num_random, crop, published):
         model = networks(recipe)
-        cost = step_cost(model, num_random, crop, widths=4)
-        assert cost.full == mn.complexity(model, crop=crop).gmacs
-        assert cost.formula == pytest.approx(published, rel=0.01)
-        assert cost.counted == pytest.approx(cost.formula, rel=0.03)  # rounded channels and the last layer's inputs
+        method, full = Method(model.space, num_random=num_random), mn.complexity(model, crop=crop).gmacs
+        formula, counted = full * paper_factor(method), expected_step_gmacs(model, method, crop=crop)
+        assert formula == pytest.approx(published, rel=0.01)
+        assert counted == pytest.approx(formula, rel=0.03)  # rounded channels and the last layer's inputs
 
     @pytest.mark.parametrize("temporal", [None, (3, 5, 8)])
     def test_formula_is_the_samplers_expectation(self, temporal):
         space = mn.ConfigurationSpace((0.25, 1.0), (128, 160, 192, 224), temporal)
-        total, steps = 0.0, 20_000
+        method, total, steps = Method(space, num_random=2), 0.0, 20_000
         for iteration in range(steps):
-            for c in draw_configurations(space, 0, iteration, num_random=2):
+            for c in method.draw(iteration):
                 total += c.width**2 * (c.spatial / 224) ** 2 * ((c.temporal or 1) / (temporal or (1,))[-1])
-        assert expected_factor(space, 2) == pytest.approx(total / steps, rel=0.01)
-
-    def test_counted_is_the_samplers_expectation(self, networks):
-        model = networks("CIFAR/MN_WRN28_10")
-        drawn = [c for number in range(50) for c in draw_configurations(model.space, 1, number, num_random=2)]
-        counted = complexities(model, drawn)
-        total = sum(counted[c].gmacs for c in drawn)
-        assert step_cost(model, 2).counted == pytest.approx(total / 50, rel=0.02)
+        assert paper_factor(method) == pytest.approx(total / steps, rel=0.01)
 
     def test_relative_to_the_highest_width(self):
         one = mn.ConfigurationSpace((0.5, 1.0), (112, 224))
         two = dataclasses.replace(one, width=(1.0, 2.0))
-        assert expected_factor(one, 2) == expected_factor(two, 2)
+        assert paper_factor(Method(one)) == paper_factor(Method(two))

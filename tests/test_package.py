@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files", "architectures"),
+    ("methods",),
     ("allocator", "logs", "distributed", "latency"),
     ("faults",),
     ("operators",),
@@ -24,7 +25,6 @@ LEVELS = (
     ("layers", "config", "query_table"),
     ("models", "data"),
     ("calibration", "counting", "evaluation"),
-    ("training_cost",),
     ("visualization",),
     ("training",),
     ("testing", "deployment"),

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{path}: holds an image network; this command reads videos. See activation_maps() in Python"
             )
         configurations = _configurations(arguments, model)
-        require_statistics(model, configurations, path)
+        require_statistics(model, cfg, configurations, path)
         (_localize if arguments.localization else _draw)(arguments, cfg, model, configurations)
 
     return guarded(body, "stopped; files that were not finished are not there")

@@ -19,6 +19,7 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, read_configurations, table_configurations
 from mutualnet3d.logs import setup_logging
+from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import save_model
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.training.device import to_device
@@ -92,7 +93,7 @@ def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpac
         named = [space.check(entry.configuration) for entry in QueryTable.load(arguments.table).pareto()]
     else:
         named = calibration_configurations(cfg, table_configurations(cfg, space), space)
-    others = [c for c in named if c != space.full]
+    others = [c for c in named if c != space.full or not Method.from_cfg(cfg, space).updates_full]
     if not others:
         raise ConfigError("there is nothing to calibrate: full alone, which has its running statistics, is named")
     return others

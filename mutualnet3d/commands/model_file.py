@@ -11,6 +11,7 @@ from fvcore.common.config import CfgNode
 from mutualnet3d.config import load_config, load_config_text
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import NotCalibratedError
+from mutualnet3d.evaluation.choice import uncalibrated
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 
@@ -36,10 +37,10 @@ class ModelFile:
 
 
 def require_statistics(
-    model: AdaptiveNetwork, configurations: Sequence[Configuration], path: str | os.PathLike
+    model: AdaptiveNetwork, cfg: CfgNode, configurations: Sequence[Configuration], path: str | os.PathLike
 ) -> None:
     """NotCalibratedError, with the command that helps, unless ``model`` of the file has statistics of all."""
-    lacking = [str(c) for c in configurations if c not in model.calibrated]
+    lacking = [str(c) for c in uncalibrated(model, cfg, configurations)]
     if lacking:
         shown = " ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
         raise NotCalibratedError(

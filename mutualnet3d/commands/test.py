@@ -99,7 +99,7 @@ def evaluate_file(file: ModelFile, cfg, group: Processes) -> QueryTable | None:
     model = to_device(file.network(cfg), cfg)
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
-    require_statistics(model, configurations, file.path)
+    require_statistics(model, cfg, configurations, file.path)
     entries = group.broadcast(build_entries(cfg, "test") if group.first else None)
     check_truth(entries, cfg, "test")
     candidates, searched = search(model, cfg, configurations, entries, group)

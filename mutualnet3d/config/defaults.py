@@ -19,7 +19,15 @@ MUTUALNET:
   TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:
                          # max(1, round(0.4 T)), round(0.63 T), T, without duplicates; images have none
   DIVISOR: 8             # channels: widths are rounded to multiples of this
-  NUM_RANDOM: 1          # random configurations per iteration, besides the full and the smallest
+  METHOD: mutual         # mutual | usnet (widths at full resolution) | multiscale (usnet, at one random resolution per
+                         # iteration) | independent (FIXED alone) | slimmable (WIDTHS_TRAINED at full resolution)
+  NUM_RANDOM: 1          # random configurations per iteration, besides the widest and the smallest; may be 0
+  SMALLEST: auto         # METHOD mutual: resolution of the smallest width: lowest | random | auto = lowest for videos,
+                         # random for images
+  TEACHER: auto          # sub-networks learn full (the first configuration's prediction) | labels | auto = labels for
+                         # METHOD slimmable, full for the others
+  FIXED: ""              # METHOD independent: the configuration, such as "0.63-142-3"
+  WIDTHS_TRAINED: []     # METHOD slimmable: widths, ascending; the last is the highest of WIDTH
   DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum
 
 IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of images; RESNET is for videos
@@ -69,6 +77,8 @@ SYNTHETIC:               # the rendered data set (TRAIN.DATASET synthetic)
   NUM_TRAIN: 60          # videos per class
   NUM_VAL: 10            # videos per class
   NUM_TEST: 20           # videos per class
+  DIFFICULTY: easy       # easy | hard: small objects, slow and fast ones, among others that hardly move: pixels, frames
+                         # and channels each buy accuracy
   SEED: 0                # seed of everything that is rendered
   SIZE: [96, 96]         # height and width of the files, pixels
   NUM_FRAMES: 40         # frames per video

@@ -10,6 +10,7 @@ from fvcore.common.config import CfgNode
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigError, ConfigurationError
+from mutualnet3d.methods import METHODS, SMALLEST, TEACHERS
 
 LOSSES = ("cross_entropy", "bce", "bce_logit")
 NORMS = ("batchnorm", "sync_batchnorm")
@@ -31,6 +32,7 @@ def check_config(cfg: CfgNode) -> None:
     _check_model(cfg)
     _check_solver(cfg)
     _check_space(cfg)
+    _check_method(cfg)
     _check_own(cfg)
 
 
@@ -221,6 +223,51 @@ def _check_image_network(cfg: CfgNode) -> None:
     )
 
 
+def _check_method(cfg: CfgNode) -> None:
+    node = cfg.MUTUALNET
+    _one_of(cfg, METHODS, "MUTUALNET.METHOD")
+    _one_of(cfg, SMALLEST, "MUTUALNET.SMALLEST")
+    _one_of(cfg, TEACHERS, "MUTUALNET.TEACHER")
+    method = f"MUTUALNET.METHOD is {node.METHOD}"
+    _require(
+        node.ENABLE or node.METHOD == "mutual",
+        f"{method} and MUTUALNET.ENABLE False, which trains the full network alone; set MUTUALNET.ENABLE True",
+    )
+    for key, owner, unset in (
+        ("SMALLEST", "mutual", "auto"),
+        ("FIXED", "independent", ""),
+        ("WIDTHS_TRAINED", "slimmable", []),
+    ):
+        _require(
+            owner == node.METHOD or node[key] == unset,
+            f"MUTUALNET.{key} is {node[key]!r} and {method}; it belongs to METHOD {owner}: leave it {unset!r}",
+        )
+    if node.METHOD == "independent":
+        _require(bool(node.FIXED), f"{method} and MUTUALNET.FIXED is empty; name a configuration: '0.63-142-3'")
+        _parse_configuration("MUTUALNET.FIXED", node.FIXED)
+    if node.METHOD == "slimmable":
+        widths = _list_of(cfg, "MUTUALNET.WIDTHS_TRAINED", _positive, "positive numbers")
+        (low, high) = node.WIDTH
+        _require(
+            bool(widths) and _ascending(widths) and low <= widths[0] and widths[-1] == high,
+            f"MUTUALNET.WIDTHS_TRAINED is {widths}; it must ascend within MUTUALNET.WIDTH {[low, high]} and end with "
+            f"{high}, such as {sorted({low, high})}",
+        )
+    frozen = "MODEL.FROZEN_BN is True: every configuration needs statistics before training, so "
+    _require(
+        not cfg.MODEL.FROZEN_BN or (node.METHOD == "mutual" and node.SMALLEST != "random"),
+        f"{frozen}it works with MUTUALNET.METHOD mutual and SMALLEST auto or lowest only; {method}, SMALLEST "
+        f"{node.SMALLEST}: set MODEL.FROZEN_BN False",
+    )
+
+
+def _parse_configuration(key: str, text: Any) -> None:
+    try:
+        Configuration.parse(text)
+    except ConfigurationError as error:
+        raise ConfigError(f"{key} holds a wrong configuration: {error}") from error
+
+
 def _frames_name(cfg: CfgNode) -> str:
     multi = cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH
     return "DATA.NUM_FRAMES // SLOWFAST.ALPHA" if multi else "DATA.NUM_FRAMES"
@@ -232,10 +279,7 @@ def _check_own(cfg: CfgNode) -> None:
     _at_least(cfg, 0, "CALIBRATION.BATCH_SIZE", "SYNTHETIC.NUM_TRAIN", "SYNTHETIC.NUM_VAL", "SYNTHETIC.NUM_TEST")
     for key in ("CALIBRATION.CONFIGURATIONS", "QUERY_TABLE.CONFIGURATIONS"):
         for text in _value(cfg, key):
-            try:
-                Configuration.parse(text)
-            except ConfigurationError as error:
-                raise ConfigError(f"{key} holds a wrong configuration: {error}") from error
+            _parse_configuration(key, text)
     low, high = cfg.MUTUALNET.WIDTH
     widths = _list_of(cfg, "QUERY_TABLE.WIDTHS", _positive, "positive numbers")
     outside = [width for width in widths if not low <= width <= high]
@@ -252,6 +296,7 @@ def _check_own(cfg: CfgNode) -> None:
         f"QUERY_TABLE.WIDTH_STEP is {step} and QUERY_TABLE.WIDTHS {widths}: both name the widths; set one of them",
     )
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
+    _one_of(cfg, ("easy", "hard"), "SYNTHETIC.DIFFICULTY")
     _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS", "AVA.FPS")
     _at_least(cfg, 0, "AVA.START_SECOND")
     _one_of(cfg, ("frames", "segments"), "CHARADES.LISTS")

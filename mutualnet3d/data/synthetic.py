@@ -90,7 +90,7 @@ def _entries(counts: Mapping[str, int]) -> Iterator[tuple[str, int, int, str]]:
 def _manifest(spec: RenderSpec, counts: Mapping[str, int], seed: int) -> dict:
     return {
         "renderer_version": RENDERER_VERSION,
-        "spec": asdict(spec),
+        "spec": {name: value for name, value in asdict(spec).items() if value != "easy"},  # as it was before "hard"
         "counts": dict(counts),
         "seed": seed,
         "motions": list(MOTIONS),
@@ -206,7 +206,7 @@ def ensure_dataset(cfg) -> str:
 
     Args:
         cfg: CfgNode with SYNTHETIC (NUM_TRAIN, NUM_VAL, NUM_TEST videos per class, SEED, SIZE [height, width],
-            NUM_FRAMES, FPS), DATA.PATH_TO_DATA_DIR, DATA.PATH_PREFIX and MODEL.NUM_CLASSES.
+            NUM_FRAMES, FPS, DIFFICULTY), DATA.PATH_TO_DATA_DIR, DATA.PATH_PREFIX and MODEL.NUM_CLASSES.
 
     Returns:
         The prefix to join to the paths of the lists: DATA.PATH_TO_DATA_DIR as it was given.
@@ -226,7 +226,7 @@ def ensure_dataset(cfg) -> str:
         raise ConfigError(f"DATA.PATH_PREFIX is {prefix!r}; the synthetic dataset needs it empty, or {directory!r}")
     if len(wanted.SIZE) != 2:
         raise ConfigError(f"SYNTHETIC.SIZE is {wanted.SIZE}; give [height, width] in pixels")
-    spec = RenderSpec(*wanted.SIZE, num_frames=wanted.NUM_FRAMES, fps=wanted.FPS)
+    spec = RenderSpec(*wanted.SIZE, num_frames=wanted.NUM_FRAMES, fps=wanted.FPS, difficulty=wanted.DIFFICULTY)
     counts = {"train": wanted.NUM_TRAIN, "val": wanted.NUM_VAL, "test": wanted.NUM_TEST}
     write_dataset(directory, spec, counts, wanted.SEED)
     return directory

@@ -31,25 +31,58 @@ REVERSED = {"right": "left", "down": "up", "counterclockwise": "clockwise", "shr
 
 MIN_SIDE, MIN_FRAMES = 32, 8
 OBJECT_BRIGHTNESS, BACKGROUND_BRIGHTNESS = (130.0, 250.0), (10.0, 110.0)  # of any colour channel, 0-255
-OBJECT_SIZE = (0.55, 0.65)  # diameter at mid-growth, in shorter sides of the frame; growing and shrinking stay below 1
-TRAVEL = (0.55, 0.95)  # over the clip, in shorter sides of the frame
-TURNS = (0.5, 0.9)  # over the clip
-GROWTH = (1.8, 2.1)  # last diameter over first
-SWING = (0.14, 0.2)  # amplitude of oscillation, in shorter sides of the frame
-SWINGS = (1.1, 1.5)  # periods of oscillation over the clip
 BACKGROUND_DRIFT = (0.0, 0.15)  # over the clip, in shorter sides of the frame: far slower than an object
 
 
 @dataclass(frozen=True)
+class _Difficulty:
+    """Ranges of what moves, lowest and highest; lengths are in shorter sides of the frame."""
+
+    size: tuple[float, float] = (0.55, 0.65)  # diameter at mid-growth; growing and shrinking stay below 1
+    travel: tuple[float, float] = (0.55, 0.95)  # over the clip
+    turns: tuple[float, float] = (0.5, 0.9)  # over the clip
+    growth: tuple[float, float] = (1.8, 2.1)  # last diameter over first
+    swing: tuple[float, float] = (0.14, 0.2)  # amplitude of oscillation
+    swings: tuple[float, float] = (1.1, 1.5)  # periods of oscillation over the clip
+    distractors: int = 0  # other objects, which stand or drift slowly whatever the class
+    distractor_drift: float = 0.0  # over the clip, at most
+
+
+DIFFICULTIES = {
+    "easy": _Difficulty(),
+    # Small, so that pixels tell; slow and fast, so that many frames tell; and several, so that a scene has to be taken
+    # apart: the object is the one that moves most.
+    "hard": _Difficulty(
+        size=(0.24, 0.36),
+        travel=(0.3, 2.2),
+        turns=(0.3, 1.6),
+        growth=(1.5, 2.1),
+        swing=(0.08, 0.16),
+        swings=(1.1, 2.6),
+        distractors=2,
+        distractor_drift=0.12,
+    ),
+}
+
+
+@dataclass(frozen=True)
 class RenderSpec:
-    """Size of every video: `height` and `width` in pixels (even, as yuv420p wants), `num_frames`, `fps` in frames/s."""
+    """Size of every video: `height` and `width` in pixels (even, as yuv420p wants), `num_frames`, `fps` in frames/s.
+
+    `difficulty` is `easy` or `hard`: how large objects are, how fast, and how many (``DIFFICULTIES``).
+    """
 
     height: int = 96
     width: int = 96
     num_frames: int = 40
     fps: int = 25
+    difficulty: str = "easy"
 
     def __post_init__(self) -> None:
+        if self.difficulty not in DIFFICULTIES:
+            raise ConfigError(
+                f"synthetic video: difficulty is {self.difficulty!r}; choose one of {', '.join(DIFFICULTIES)}"
+            )
         for name, low in (("height", MIN_SIDE), ("width", MIN_SIDE), ("num_frames", MIN_FRAMES), ("fps", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
@@ -75,11 +108,13 @@ class _Path:
 
 def _draw_path(motion: str, rng: np.random.Generator, spec: RenderSpec) -> _Path:
     """`motion` is the first class of a pair. The draws are the same, in number and order, whatever the class."""
+    ranges = DIFFICULTIES[spec.difficulty]
     centre = rng.uniform(0.0, 1.0, 2) * (spec.width, spec.height)
-    travel = rng.uniform(*TRAVEL) * spec.side
-    angle, turn = rng.uniform(0.0, 2.0 * math.pi), 2.0 * math.pi * rng.uniform(*TURNS)
-    diameter, growth = rng.uniform(*OBJECT_SIZE) * spec.side, math.log(rng.uniform(*GROWTH))
-    swing, swings, phase = rng.uniform(*SWING) * spec.side, rng.uniform(*SWINGS), rng.uniform(0.0, 2.0 * math.pi)
+    travel = rng.uniform(*ranges.travel) * spec.side
+    angle, turn = rng.uniform(0.0, 2.0 * math.pi), 2.0 * math.pi * rng.uniform(*ranges.turns)
+    diameter, growth = rng.uniform(*ranges.size) * spec.side, math.log(rng.uniform(*ranges.growth))
+    swing, swings = rng.uniform(*ranges.swing) * spec.side, rng.uniform(*ranges.swings)
+    phase = rng.uniform(0.0, 2.0 * math.pi)
     instants = rng.uniform(-0.5, 0.5, 4)  # at which x, y, angle and size stand still where they do not run
     drift = rng.normal(0.0, 0.02, 2) * spec.side  # no object stands quite still
     wobble = rng.normal(0.0, 0.05)
@@ -93,6 +128,19 @@ def _draw_path(motion: str, rng: np.random.Generator, spec: RenderSpec) -> _Path
         y=centre[1] - travel * y + drift[1] * time + (swung if motion == "bob" else 0.0),
         angle=angle + turn * turned + wobble * time,
         diameter=diameter * np.exp(growth * grown),
+    )
+
+
+def _draw_distractor(rng: np.random.Generator, spec: RenderSpec) -> _Path:
+    """An object that drifts slowly and straight, the same whatever the class."""
+    ranges, time = DIFFICULTIES[spec.difficulty], np.linspace(-0.5, 0.5, spec.num_frames)
+    centre = rng.uniform(0.0, 1.0, 2) * (spec.width, spec.height)
+    drift = rng.uniform(-1.0, 1.0, 2) * ranges.distractor_drift * spec.side
+    return _Path(
+        x=centre[0] + drift[0] * time,
+        y=centre[1] + drift[1] * time,
+        angle=np.full_like(time, rng.uniform(0.0, 2.0 * math.pi)),
+        diameter=np.full_like(time, rng.uniform(*ranges.size) * spec.side),
     )
 
 
@@ -165,8 +213,13 @@ def render_clip(motion: str, rng: np.random.Generator, spec: RenderSpec) -> np.n
     path = _draw_path(REVERSED.get(motion, motion), rng, spec)
     sprite = draw_sprite(rng, round(0.6 * spec.side), OBJECT_BRIGHTNESS, max_periods=2)
     frames = _render_background(rng, spec)
-    for frame, x, y, angle, diameter in zip(frames, path.x, path.y, path.angle, path.diameter, strict=True):
-        _paste(frame, sprite, x, y, angle, diameter)
+    others = [
+        (_draw_distractor(rng, spec), draw_sprite(rng, sprite[0].shape[0], OBJECT_BRIGHTNESS, max_periods=2))
+        for _ in range(DIFFICULTIES[spec.difficulty].distractors)
+    ]
+    for each, looks in [*others, (path, sprite)]:  # the object in front
+        for frame, x, y, angle, diameter in zip(frames, each.x, each.y, each.angle, each.diameter, strict=True):
+            _paste(frame, looks, x, y, angle, diameter)
     _add_sensor(rng, frames)
     np.clip(frames, 0.0, 255.0, out=frames)
     clip = np.rint(frames, out=frames).astype(np.uint8)

@@ -7,13 +7,31 @@ from pathlib import Path
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.methods import Method
 
 
 def table_configurations(cfg, space: ConfigurationSpace) -> tuple[Configuration, ...]:
-    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP; full is always among them."""
-    listed = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)
-    chosen = listed or space.grid(tuple(cfg.QUERY_TABLE.WIDTHS) or stepped_widths(cfg, space))
-    return tuple(dict.fromkeys((*chosen, space.full)))
+    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP; full is always among them.
+
+    Of a network of one configuration (MUTUALNET.METHOD independent) this one, and what QUERY_TABLE asks for besides.
+    """
+    method = Method.from_cfg(cfg, space)
+    chosen = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)
+    widths = tuple(cfg.QUERY_TABLE.WIDTHS) or stepped_widths(cfg, space)
+    if not chosen and (widths or method.name != "independent"):
+        chosen = space.grid(widths or method.widths)
+    return tuple(dict.fromkeys((*chosen, method.reference)))
+
+
+def uncalibrated(model, cfg, configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Those of ``configurations`` that need calibration: all without statistics in the network ``model``.
+
+    Full has running statistics, which are those of its weights only where every iteration of training ran it.
+    """
+    known = set(model.calibrated)
+    if not Method.from_cfg(cfg, model.space).updates_full and model.space.full not in model.statistics_provenance:
+        known.discard(model.space.full)
+    return [c for c in configurations if c not in known]
 
 
 def stepped_widths(cfg, space: ConfigurationSpace) -> tuple[float, ...]:
@@ -29,7 +47,8 @@ def stepped_widths(cfg, space: ConfigurationSpace) -> tuple[float, ...]:
 def calibration_configurations(cfg, table: tuple[Configuration, ...], space: ConfigurationSpace) -> tuple:
     """CALIBRATION.CONFIGURATIONS, or those of the ``table``; ConfigError if the table needs one that is left out."""
     listed = tuple(space.check(Configuration.parse(text)) for text in cfg.CALIBRATION.CONFIGURATIONS) or table
-    left_out = [str(c) for c in table if c not in listed and c != space.full]
+    free = {space.full} if Method.from_cfg(cfg, space).updates_full else set()
+    left_out = [str(c) for c in table if c not in listed and c not in free]
     if left_out and cfg.TEST.ENABLE:
         raise ConfigError(
             f"CALIBRATION.CONFIGURATIONS leaves out {', '.join(left_out)}, which the query table evaluates; list them, "

@@ -27,6 +27,7 @@ def model_entries(model: AdaptiveNetwork, cfg) -> dict:
         "statistics_provenance": {
             str(c): source for c, source in model.statistics_provenance.items() if c in model.calibrated
         },
+        "training_provenance": model.training_provenance,
     }
 
 
@@ -40,7 +41,8 @@ def load_model(path: str | os.PathLike) -> AdaptiveNetwork:
     """The network of a file that training wrote (``model.pyth`` or a checkpoint), in eval mode on the CPU.
 
     Its ``statistics_provenance`` says for every calibrated configuration where the statistics come from: list,
-    batches, clips, seed, date, version; files of older versions say nothing.
+    batches, clips, seed, date, version. Its ``training_provenance`` says how it was trained: method, teacher,
+    iterations, clips, seconds, multiply-adds. Files of older versions say nothing.
 
     Raises:
         CheckpointError: the file is missing, truncated, or not of this package.
@@ -86,6 +88,7 @@ def load_state(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -
     try:
         model.load_state_dict(entries["model_state"])
         model.statistics_provenance = provenance
+        model.training_provenance = dict(entries.get("training_provenance", {}))
     except (KeyError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise CheckpointError(

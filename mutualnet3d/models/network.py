@@ -27,13 +27,15 @@ class AdaptiveNetwork(nn.Module):
         num_frames: frames of a training clip; ``None`` for images.
         input_channels: of the clip or the image.
         detects: whether it needs boxes, and its logits are per box.
-        statistics_provenance: where the statistics of each calibrated configuration come from.
+        statistics_provenance: of calibrated configurations, where their statistics come from; ``calibrate`` fills it.
+        training_provenance: method, clips, seconds and the like of the weights' training, which fills it.
     """
 
     space: ConfigurationSpace
     num_frames: int | None
     input_channels: int
     statistics_provenance: dict[Configuration, dict]
+    training_provenance: dict
     alpha: int = 1
     has_fast_pathway: bool = False
     detects: bool = False
@@ -43,7 +45,7 @@ class AdaptiveNetwork(nn.Module):
         self.space = space_from_config(cfg)
         self.num_frames = None if self.space.temporal is None else cfg.DATA.NUM_FRAMES
         self.input_channels = cfg.DATA.INPUT_CHANNEL_NUM[0]
-        self.statistics_provenance = {}
+        self.statistics_provenance, self.training_provenance = {}, {}
 
     def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
         """The inputs of the backbone: ``(slow,)``, ``(slow, fast)`` or ``(image,)``; see :meth:`PathwayRule.views`."""

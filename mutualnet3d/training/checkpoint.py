@@ -111,6 +111,7 @@ def restore(
     try:
         model.load_state_dict(entries["model_state"])
         model.statistics_provenance = read_provenance(entries, path)
+        model.training_provenance = dict(entries.get("training_provenance", {}))
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         _restore_random_states(entries["random_states"], processes)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from mutualnet3d.calibration import calibrate, discard_statistics
-from mutualnet3d.configuration import Configuration, draw_configurations
+from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import (
     DetectionBatch,
     Entries,
@@ -28,8 +29,10 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import TrainingError
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
+from mutualnet3d.methods import Method
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
+from mutualnet3d.training.cost import check_method, training_provenance
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
 from mutualnet3d.training.exchange import exchange_gradients, share_of_batch
 from mutualnet3d.training.interrupt import StopRequest, stop_request
@@ -37,7 +40,7 @@ from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
 from mutualnet3d.training.schedule import learning_rate
-from mutualnet3d.training.statistics import statistics_source, training_batches
+from mutualnet3d.training.statistics import calibrate_on_list, calibration_batches, statistics_source, training_batches
 from mutualnet3d.training.step import mutual_backward
 
 _logger = logging.getLogger(__name__)
@@ -91,6 +94,7 @@ class _Run:
         self.exchanging = exchange_gradients(self.model, cfg, processes)
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
+        self.method, self.seconds = Method.from_cfg(cfg, model.space), 0.0
         self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)
         clips = train_dataset(lists.train, cfg, cfg.RNG_SEED)
         size, rank, world_size = share_of_batch(cfg, processes), processes.rank, processes.world_size
@@ -106,10 +110,15 @@ class _Run:
         if found:
             path, entries = found
             position = restore(path, entries, self.model, self.optimizer, self.scaler, self.processes)
+            check_method(self.model, self.cfg, path)
+            self.seconds = self.model.training_provenance.get("seconds", math.nan)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
         return position
 
     def save(self, position: Position) -> Path:
+        iterations = position.epoch * self.per_epoch + position.iteration
+        clips = iterations * self.progress.clips
+        self.model.training_provenance = training_provenance(self.cfg, self.method, iterations, clips, self.seconds)
         path = save_checkpoint(
             self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position, self.processes
         )
@@ -117,11 +126,9 @@ class _Run:
         return path
 
     def configurations(self, iteration: int) -> tuple[Configuration, ...]:
-        if not self.cfg.MUTUALNET.ENABLE:
-            return (self.model.space.full,)
-        space, frozen = self.model.space, self.cfg.MODEL.FROZEN_BN
-        among = tuple(c for c in self.model.calibrated if c != space.full) if frozen else None
-        return draw_configurations(space, self.cfg.RNG_SEED, iteration, self.cfg.MUTUALNET.NUM_RANDOM, among)
+        frozen = self.cfg.MODEL.FROZEN_BN and self.cfg.MUTUALNET.ENABLE
+        among = tuple(c for c in self.model.calibrated if c != self.model.space.full) if frozen else None
+        return self.method.draw(iteration, among)
 
     def train_epoch(self, epoch: int, start: int, stop: StopRequest) -> None:
         self.model.train()
@@ -131,9 +138,12 @@ class _Run:
             discard_statistics(self.model)  # of the weights that training changes
         self.sampler.set_epoch(epoch, start)
         self.progress.skip_time()
+        before = time.perf_counter()
         for iteration, batch in enumerate(self.loader, start=start):
             lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
             self.train_iteration(epoch, iteration, batch, lr)
+            now = time.perf_counter()
+            self.seconds, before = self.seconds + now - before, now
             self.stop_if_asked(stop, Position(epoch, iteration + 1))
 
     def stop_if_asked(self, stop: StopRequest, position: Position) -> None:
@@ -159,6 +169,7 @@ class _Run:
             self.loss,
             boxes=batch_on_device.boxes if self.cfg.DETECTION.ENABLE else None,
             distill_weight=self.cfg.MUTUALNET.DISTILL_WEIGHT,
+            learn_labels=self.method.learns_labels,
             autocast=self.autocast,
             scale=lambda loss: self.scaler.scale(share * loss),
         )
@@ -210,8 +221,10 @@ class _Run:
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
         precise = cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE and not cfg.MODEL.FROZEN_BN
         self.processes.overwrite(self.model.buffers())  # running statistics, where each rank had its own
-        if (save or evaluate) and precise:
-            batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
+        calibrates = self.method.reference == self.model.space.full and not self.method.updates_full
+        if (save or evaluate) and (precise or calibrates):
+            precise_batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
+            batches = precise_batches if precise else calibration_batches(cfg, self.lists.train)
             clips = training_batches(cfg, self.lists.train, batches, epoch, share=self.processes)
             source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}
             calibrate(self.model, clips, [self.model.space.full], source=source, processes=self.processes)
@@ -221,14 +234,21 @@ class _Run:
             self.evaluate(epoch)
 
     def evaluate(self, epoch: int) -> None:
-        """The full configuration on the validation list: the centre view of each video, or the key frames."""
+        """Full, or the only configuration that is trained, on the validation list: the centre view of each video, or
+        the key frames."""
+        reference, full = self.method.reference, self.model.space.full
+        if reference != full:
+            calibrate_on_list(self.model, self.cfg, self.lists.train, [reference], self.processes)
         items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
         loader = video_loader(items, self.cfg, self.processes.share_of(len(items)))
-        result = evaluate_grid(self.model, loader, [self.model.space.full], self.cfg, self.processes)
+        result = evaluate_grid(self.model, loader, [reference], self.cfg, self.processes)
+        if reference != full:
+            discard_statistics(self.model, [reference])  # the next epoch, or calibration after training, makes its own
         if result is None:
             return
-        measure = measures(result, self.cfg, "val")[self.model.space.full]
-        _logger.info("epoch %d: validation of full: %s", epoch + 1, measure.text)
+        measure = measures(result, self.cfg, "val")[reference]
+        name = "full" if reference == full else reference
+        _logger.info("epoch %d: validation of %s: %s", epoch + 1, name, measure.text)
         self.write_log({"type": "val", "epoch": epoch + 1, "metric": measure.metric, **measure.values})
 
 

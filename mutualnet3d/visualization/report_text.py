@@ -103,10 +103,21 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         **({"key frames": f"{known['key_frames']}, with {known['boxes']} boxes"} if "key_frames" in known else {}),
         "test clips": views_text(run),
         "training": run.log and f"{run.log.epoch[-1]:.4g} epochs of {run.log.per_epoch} iterations",
+        **({"method": _method(known["training"])} if isinstance(known.get("training"), dict) else {}),
         "versions": ", ".join(f"{name} {known[name]}" for name in ("mutualnet3d", "torch") if name in known),
         f"SHA-256 of {MODEL_FILE}": known.get("model_sha256"),
     }
     return [(name, str(value) if value else "not recorded") for name, value in found.items()]
+
+
+def _method(training: dict) -> str:
+    """How the weights were trained and what it cost, as far as the query table says."""
+    parts = [str(training.get("method")), f"sub-networks learn {training.get('teacher')}"]
+    if "gmacs" in training:
+        parts.append(f"{training['gmacs'] / 1000:.3g} x 10^12 multiply-adds forward")
+    if "seconds" in training:
+        parts.append(f"{training['seconds']:.0f} s")
+    return ", ".join(parts)
 
 
 def precision_rows(run: RunFolder, keys: Sequence[KeyConfiguration]) -> dict | None:

@@ -19,24 +19,25 @@ LABEL = {"smallest": "smallest", "random": "random (mean)"}
 
 
 def draw_training(log: TrainingLog) -> Figure:
-    """Four panels: full's loss, the sub-networks' losses, accuracy of full, learning rate."""
+    """Four panels: the loss that learns the labels (of full, with most methods), the sub-networks' losses, accuracy,
+    learning rate."""
     figure = new_figure(*SIZE_INCHES)
     (full, taught), (accuracy, rate) = figure.subplots(2, 2, sharex=True)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.94, bottom=0.1, wspace=0.17, hspace=0.24)
     epoch, style = _thin(log.epoch), {"linewidth": 1.5, "marker": "o" if len(log.epoch) < 2 else ""}
     full.plot(epoch, _thin(log.losses.get("full", np.full_like(log.epoch, np.nan))), color=COLOUR["full"], **style)
-    full.set_title("loss of full, against the labels", fontsize=9, loc="left")
+    full.set_title("loss against the labels", fontsize=9, loc="left")
     learners = [name for name in LABEL if name in log.losses]
     for name in learners:
         taught.plot(epoch, _thin(log.losses[name]), color=COLOUR[name], label=LABEL[name], **style)
-    title = "loss of sub-networks, against full's prediction" if learners else "no sub-networks were trained"
+    title = "losses of sub-networks" if learners else "no sub-networks were trained"
     taught.set_title(title, fontsize=9, loc="left")
     if not np.isnan(log.top1).all():
         accuracy.plot(epoch, _thin(log.top1), color=COLOUR["full"], alpha=0.45, label="training clips", **style)
     if len(log.evaluations):
         done, top1 = log.evaluations.T
         accuracy.plot(done, top1, "o", ms=5, color=COLOURS[4], mec="white", mew=0.6, label="validation")
-    accuracy.set_title(metric_label(log.metric).replace(" (%)", " of full (%)"), fontsize=9, loc="left")
+    accuracy.set_title(metric_label(log.metric), fontsize=9, loc="left")
     rate.plot(epoch, _thin(log.lr), color=COLOURS[5], **style)
     rate.set_title("learning rate", fontsize=9, loc="left")
     for axes in (full, taught, accuracy, rate):

@@ -6,6 +6,7 @@ from mutualnet3d.config import load_config
 from mutualnet3d.errors import ConfigError
 
 SLOW = ["MODEL.ARCH", "slow"]
+METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,23 @@ SLOW = ["MODEL.ARCH", "slow"]
         ([*SLOW, "MUTUALNET.TEMPORAL", [3, 5, 7]], "must be 8, which is DATA.NUM_FRAMES:"),
         (["MUTUALNET.NUM_RANDOM", -1], "MUTUALNET.NUM_RANDOM"),
         (["MUTUALNET.DIVISOR", 0], "MUTUALNET.DIVISOR"),
+        (["MUTUALNET.METHOD", "ours"], "MUTUALNET.METHOD is 'ours'; it must be one of mutual, usnet"),
+        (["MUTUALNET.SMALLEST", "first"], "MUTUALNET.SMALLEST is 'first'.*auto, lowest, random"),
+        (["MUTUALNET.TEACHER", "ema"], "MUTUALNET.TEACHER is 'ema'.*auto, full, labels"),
+        (["MUTUALNET.METHOD", "usnet"], "METHOD is usnet and MUTUALNET.ENABLE False.*set MUTUALNET.ENABLE True"),
+        ([*METHOD, "usnet", "MUTUALNET.SMALLEST", "lowest"], "SMALLEST is 'lowest' and .*belongs to METHOD mutual"),
+        ([*METHOD, "mutual", "MUTUALNET.FIXED", "0.63-142-3"], "FIXED .* belongs to METHOD independent"),
+        ([*METHOD, "usnet", "MUTUALNET.WIDTHS_TRAINED", [1.0]], "WIDTHS_TRAINED .* belongs to METHOD slimmable"),
+        ([*METHOD, "independent"], "MUTUALNET.FIXED is empty; name a configuration"),
+        ([*METHOD, "independent", "MUTUALNET.FIXED", "tiny"], "MUTUALNET.FIXED holds a wrong configuration: 'tiny'"),
+        ([*METHOD, "slimmable"], r"WIDTHS_TRAINED is \[\]; it must ascend.*end with 1.0, such as \[0.63, 1.0\]"),
+        ([*METHOD, "slimmable", "MUTUALNET.WIDTHS_TRAINED", [0.5, 1.0]], r"within MUTUALNET.WIDTH \[0.63, 1.0\]"),
+        ([*METHOD, "slimmable", "MUTUALNET.WIDTHS_TRAINED", [1.0, 0.8]], "must ascend"),
+        ([*METHOD, "multiscale", "MODEL.FROZEN_BN", True], "FROZEN_BN is True.*set MODEL.FROZEN_BN False"),
         (["QUERY_TABLE.WIDTHS", [0.5]], r"QUERY_TABLE.WIDTHS holds \[0.5\]"),
         (["QUERY_TABLE.CONFIGURATIONS", ["0.63x142"]], "QUERY_TABLE.CONFIGURATIONS holds.*'0.63x142'.*0.63-142-3"),
         (["CALIBRATION.CONFIGURATIONS", [3]], "CALIBRATION.CONFIGURATIONS holds .*3"),
+        (["SYNTHETIC.DIFFICULTY", "medium"], "SYNTHETIC.DIFFICULTY is 'medium'; it must be one of easy, hard"),
         (["SYNTHETIC.SIZE", [96]], "SYNTHETIC.SIZE"),
         (["AVA.FPS", 0], "AVA.FPS"),
         (["AVA.START_SECOND", -1], "AVA.START_SECOND"),

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ COUNTS = {"train": 2, "val": 1, "test": 1}
 
 def make_cfg(directory, **synthetic_options):
     options = {"NUM_TRAIN": 2, "NUM_VAL": 1, "NUM_TEST": 1, "SEED": 3, "SIZE": [48, 64], "NUM_FRAMES": 10, "FPS": 20}
+    options["DIFFICULTY"] = "easy"
     return SimpleNamespace(
         SYNTHETIC=SimpleNamespace(**{**options, **synthetic_options}),
         DATA=SimpleNamespace(PATH_TO_DATA_DIR=str(directory), PATH_PREFIX=""),
@@ -101,6 +103,31 @@ class TestRendering:
     def test_unknown_motion_is_refused(self):
         with pytest.raises(DataError, match=r"sideways.*choose one of left"):
             render_clip("sideways", np.random.default_rng(0), SPEC)
+
+    def test_hard_videos_show_smaller_and_more_objects_in_the_same_pairs(self):
+        easy, hard = (RenderSpec(64, 64, 12, 20, difficulty) for difficulty in ("easy", "hard"))
+        covered, pieces = {}, {}
+        for spec in (easy, hard):
+            bright = [render_clip("left", np.random.default_rng(seed), spec)[0].max(axis=2) > 128 for seed in range(20)]
+            covered[spec] = np.mean(bright)
+            parts = [cv2.connectedComponentsWithStats(np.tile(b, (2, 2)).astype(np.uint8))[2] for b in bright]
+            pieces[spec] = np.mean([np.sum(stats[1:, cv2.CC_STAT_AREA] > 12) / 4 for stats in parts])
+        assert covered[hard] < 0.8 * covered[easy]
+        assert pieces[hard] > 1.5 * pieces[easy]
+        for motion, forward in REVERSED.items():
+            one, other = (render_clip(m, np.random.default_rng(5), hard) for m in (motion, forward))
+            np.testing.assert_array_equal(one, other[::-1])
+
+    def test_unknown_difficulty_is_refused(self):
+        with pytest.raises(ConfigError, match=r"difficulty is 'harder'; choose one of easy, hard"):
+            RenderSpec(difficulty="harder")
+
+    def test_easy_folders_of_before_are_known_and_hard_ones_are_others(self, dataset, tmp_path):
+        manifest = json.loads((dataset / "dataset.json").read_text())
+        assert "difficulty" not in manifest["spec"]
+        hard = RenderSpec(height=48, width=64, num_frames=10, fps=20, difficulty="hard")
+        with pytest.raises(DataError, match="holds another synthetic dataset"):
+            write_dataset(dataset, hard, COUNTS, seed=3)
 
     @pytest.mark.parametrize("change", [{"height": 47}, {"width": 16}, {"num_frames": 2}, {"fps": 0}, {"height": 48.0}])
     def test_bad_specs_are_refused(self, change):

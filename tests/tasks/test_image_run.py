@@ -18,9 +18,9 @@ from PIL import Image
 
 import mutualnet3d as mn
 from mutualnet3d.commands import calibrate, demo, export, query, report, run, test
-from mutualnet3d.configuration import draw_configurations
 from mutualnet3d.errors import ConfigError, DataError, VideoError
 from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.pipeline import run as run_pipeline
 from mutualnet3d.training.checkpoint import Position, checkpoint_path
@@ -200,7 +200,7 @@ def test_transfer_to_other_classes(finished, tmp_path):
 def test_the_papers_sampler_of_images(finished):
     """Table III: full, the smallest width at a random resolution, two random ones."""
     space = finished.model.space
-    drawn = [draw_configurations(space, 0, iteration, 2) for iteration in range(60)]
+    drawn = [Method(space, num_random=2).draw(iteration) for iteration in range(60)]
     assert {each[0] for each in drawn} == {space.full}
     assert {(each[1].width, each[1].spatial) for each in drawn} == {(0.5, 12), (0.5, 16)}
     assert all(len(each) == 4 and each[2].temporal is None for each in drawn)

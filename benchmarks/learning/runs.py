@@ -1,0 +1,73 @@
+"""Training runs that are made once: each in a process of its own, taken up where it was interrupted."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutualnet3d.files import write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+DONE = "finished.json"  # in the folder of a finished run: the command that made it
+
+
+@dataclass(frozen=True)
+class Run:
+    """``tools/run_net.py`` with a recipe and overrides; the results go to the folder ``name`` of an output folder."""
+
+    name: str
+    recipe: Path
+    words: tuple
+
+    def folder(self, output: Path) -> Path:
+        return output / self.name
+
+    def command(self, output: Path) -> list[str]:
+        words = (*self.words, "OUTPUT_DIR", self.folder(output))
+        return ["--cfg", str(self.recipe), *map(str, words)]
+
+    def is_finished(self, output: Path) -> bool:
+        """Whether the run is done; SystemExit if what is done in its folder is another one."""
+        path = self.folder(output) / DONE
+        if not path.exists():
+            return False
+        made, wanted = json.loads(path.read_text(encoding="utf-8")), self.command(output)
+        if made != wanted:
+            differing = sorted(set(made) ^ set(wanted))
+            raise SystemExit(
+                f"{path.parent} holds another run ({', '.join(differing)} differ); choose another --output"
+            )
+        return True
+
+
+def in_a_process(command: Sequence[str], folder: Path, threads: int) -> None:
+    """Run tools/run_net.py; what it says goes to ``process.log`` beside its results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    with open(folder / "process.log", "a", encoding="utf-8") as log:
+        tool = [sys.executable, str(ROOT / "tools" / "run_net.py"), *command]
+        done = subprocess.run(tool, stdout=log, stderr=log, env=environment, check=False)
+    if done.returncode:
+        lines = (folder / "process.log").read_text(encoding="utf-8").splitlines()[-5:]
+        raise SystemExit(f"{folder}: the run ended with status {done.returncode}:\n" + "\n".join(lines))
+
+
+def finish(runs: Sequence[Run], output: Path, *, threads: int = 1, jobs: int = 1, execute=in_a_process) -> None:
+    """Make the ``runs`` that are not finished, ``jobs`` at a time; the same call goes on after an interruption."""
+    waiting = [run for run in runs if not run.is_finished(output)]
+    print(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
+
+    def make(run: Run) -> None:
+        start = time.perf_counter()
+        execute(run.command(output), run.folder(output), threads)
+        write_text(run.folder(output) / DONE, json.dumps(run.command(output)) + "\n")
+        print(f"{run.name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for made in [pool.submit(make, run) for run in waiting]:
+            made.result()

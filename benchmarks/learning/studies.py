@@ -1,0 +1,186 @@
+"""What is compared with what: data, network and schedule of a study, and the arms, of which each is one key away."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runs import ROOT, Run
+
+from mutualnet3d.config import load_config
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.synthetic import ensure_dataset
+from mutualnet3d.files import write_text
+
+ARMS = ("independent", "mutual", "usnet", "multiscale")
+LISTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe with overrides, trained in every arm.
+
+    Args:
+        recipe: file name in configs/Demo.
+        words: overrides that all arms share.
+        budgets: configurations that are compared, full first: of one network in the shared arms, of a network each in
+            ``independent``.
+        epochs: of every run.
+        folds: parts of the data; each is the test list of a run that is trained on the others. 0: the recipe's lists.
+        data: folder below MUTUALNET3D_DATA; empty: rendered into the output folder.
+    """
+
+    name: str
+    recipe: str
+    words: tuple
+    budgets: tuple[str, ...]
+    epochs: int
+    folds: int = 0
+    data: str = ""
+
+
+VIDEO = ("CALIBRATION.NUM_BATCHES", 16, "DATA_LOADER.NUM_WORKERS", 0, "LOG_PERIOD", 20)
+
+
+def _budgets(*sizes: int) -> tuple[str, ...]:
+    """Full, a middle configuration, a small one with all frames, the smallest; ``sizes`` ascend."""
+    low, middle, high = sizes
+    return (f"1.0-{high}-8", f"0.8-{middle}-5", f"0.63-{low}-8", f"0.63-{low}-3")
+
+
+GENERATED = Study(
+    "generated",
+    "MN_SLOW_SMALL.yaml",
+    (
+        *VIDEO,
+        *("TRAIN.DATASET", "synthetic", "TEST.DATASET", "synthetic", "MODEL.NUM_CLASSES", 10),
+        *("SYNTHETIC.DIFFICULTY", "hard", "SYNTHETIC.NUM_TRAIN", 120, "SYNTHETIC.NUM_TEST", 60, "SYNTHETIC.NUM_VAL", 5),
+        *("SYNTHETIC.SIZE", [80, 80], "SYNTHETIC.NUM_FRAMES", 36, "DATA.RANDOM_FLIP", False),
+        *("DATA.TRAIN_JITTER_SCALES", [66, 74], "DATA.TRAIN_CROP_SIZE", 64, "DATA.TEST_CROP_SIZE", 64),
+        *("MUTUALNET.SPATIAL", [40, 52, 64], "MODEL.DROPOUT_RATE", 0.0),
+    ),
+    _budgets(40, 52, 64),
+    epochs=30,
+)
+MINI8 = Study(
+    "mini8",
+    "MN_SLOW_SMALL.yaml",
+    (
+        *VIDEO,
+        *("DATA.TRAIN_JITTER_SCALES", [68, 86], "DATA.TRAIN_CROP_SIZE", 64, "DATA.TEST_CROP_SIZE", 64),
+        *("MUTUALNET.SPATIAL", [40, 52, 64]),
+    ),
+    _budgets(40, 52, 64),
+    epochs=60,
+    folds=3,
+    data="jhmdb",
+)
+CIFAR = Study(
+    "cifar",
+    "MN_CIFAR_SMALL.yaml",
+    ("DATA_LOADER.NUM_WORKERS", 0),
+    ("1.0-32", "0.85-28", "0.7-24", "0.5-20"),
+    epochs=60,
+    data="cifar10_jpeg_mini",
+)
+STUDIES = {study.name: study for study in (GENERATED, MINI8, CIFAR)}
+
+
+def small(study: Study) -> Study:
+    """A test of the machinery in a minute: one epoch, few clips, the largest and the smallest budget."""
+    few = ["LOG_PERIOD", 1, "CALIBRATION.NUM_BATCHES", 1, "CALIBRATION.NUM_CLIPS", 0, "BN.NUM_BATCHES_PRECISE", 1]
+    if study is GENERATED:
+        few += ["SYNTHETIC.NUM_TRAIN", 2, "SYNTHETIC.NUM_VAL", 1, "SYNTHETIC.NUM_TEST", 2, "TRAIN.BATCH_SIZE", 8]
+    chosen = (study.budgets[0], study.budgets[-1])
+    return replace(study, words=(*study.words, *few), budgets=chosen, epochs=1, folds=min(study.folds, 2))
+
+
+def prepare(study: Study, output: Path) -> list[tuple]:
+    """Overrides that name the data of each fold; what must be rendered or listed is written into ``output``."""
+    if not study.data:
+        place = ("DATA.PATH_TO_DATA_DIR", str(output / "data"))
+        ensure_dataset(load_config(ROOT / "configs" / "Demo" / study.recipe, [*study.words, *place]))
+        return [place]
+    folder = Path(os.environ.get("MUTUALNET3D_DATA", "")) / study.data
+    if "MUTUALNET3D_DATA" not in os.environ or not folder.is_dir():
+        raise SystemExit(f"{folder}: no such folder; set MUTUALNET3D_DATA to the folder that holds {study.data}")
+    if not study.folds:
+        return [("DATA.PATH_TO_DATA_DIR", folder)]
+    lines = [x for part in LISTS for x in (folder / "splits" / "mini8" / f"{part}.csv").read_text().splitlines() if x]
+    for number, (train, test) in enumerate(split_by_film(lines, study.folds)):
+        for part, chosen in (("train", train), ("val", test), ("test", test)):
+            write_text(output / "lists" / str(number) / f"{part}.csv", "".join(f"{line}\n" for line in chosen))
+    lists = [output / "lists" / str(number) for number in range(study.folds)]
+    return [("DATA.PATH_TO_DATA_DIR", each, "DATA.PATH_PREFIX", folder) for each in lists]
+
+
+def split_by_film(lines: Sequence[str], folds: int) -> list[tuple[list[str], list[str]]]:
+    """(training, test) lines of each fold: no film is in both, and every fold has its share of every class.
+
+    ``lines`` are "<path> <label>"; v_golf_g012_c03.mp4 is the third clip of film 12 of its class.
+    """
+    films: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for line in lines:
+        path, label = line.rsplit(maxsplit=1)
+        films[label][Path(path).stem.rpartition("_c")[0]].append(line)
+    parts: list[list[str]] = [[] for _ in range(folds)]
+    for label in sorted(films):
+        counts = [0] * folds
+        by_size = sorted(
+            films[label].items(), key=lambda item: (-len(item[1]), hashlib.sha256(item[0].encode()).digest())
+        )
+        for _, clips in by_size:  # the largest first, each to the fold that has the fewest clips of the class
+            fold = counts.index(min(counts))
+            parts[fold] += clips
+            counts[fold] += len(clips)
+    return [([x for j, part in enumerate(parts) if j != i for x in part], parts[i]) for i in range(folds)]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run. ``evaluated``: the configurations of its table."""
+
+    arm: str
+    seed: int
+    fold: int
+    run: Run
+    evaluated: tuple[str, ...]
+
+
+def trials(study: Study, seeds: Sequence[int], arms: Sequence[str], data: Sequence[tuple]) -> list[Trial]:
+    """Every run of the study: whole comparisons of one seed after another."""
+    recipe, made = ROOT / "configs" / "Demo" / study.recipe, []
+    if not recipe.is_file():
+        raise SystemExit(f"{recipe}: no such recipe, which study {study.name} needs")
+    for seed in seeds:
+        for fold, place in enumerate(data):
+            for arm in arms:
+                for label, words, evaluated in _networks(study, arm):
+                    name = f"seed_{seed}/fold_{fold}/{arm}{label and '_' + label}"
+                    shared = (*study.words, *place, *_schedule(study.epochs), "RNG_SEED", seed)
+                    run = Run(name, recipe, (*shared, *words, "QUERY_TABLE.CONFIGURATIONS", list(evaluated)))
+                    made.append(Trial(arm, seed, fold, run, evaluated))
+    return made
+
+
+def _networks(study: Study, arm: str) -> list[tuple[str, tuple, tuple[str, ...]]]:
+    """(name, overrides, configurations to evaluate) of each network that ``arm`` trains."""
+    method = ("MUTUALNET.METHOD", arm)
+    if arm == "independent":
+        return [(text, (*method, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
+    return [("", method, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
+
+
+def at_full(study: Study) -> tuple[str, ...]:
+    """The widths of the budgets at full resolution: what US-Net, which has no other resolution, offers."""
+    full = Configuration.parse(study.budgets[0])
+    widths = sorted({Configuration.parse(text).width for text in study.budgets}, reverse=True)
+    return tuple(str(Configuration(width, full.spatial, full.temporal)) for width in widths)
+
+
+def _schedule(epochs: int) -> tuple:
+    """The same for all arms; the first twentieth is warm-up, and nothing is chosen by an evaluation in between."""
+    once = ("TRAIN.EVAL_PERIOD", epochs, "TRAIN.CHECKPOINT_PERIOD", max(epochs // 4, 1))
+    return ("SOLVER.MAX_EPOCH", epochs, "SOLVER.WARMUP_EPOCHS", 0.05 * epochs, *once)
