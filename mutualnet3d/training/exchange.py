@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -34,6 +36,8 @@ def exchange_gradients(model: AdaptiveNetwork, cfg, processes: Processes) -> nn.
         norm.synchronised = cfg.BN.NORM_TYPE == "sync_batchnorm"
     if processes.world_size == 1:
         return model
+    # A layer of 1 x 1 x 1 kernels has several equal layouts; torch tells of those that differ in name only.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     device = next(model.parameters()).device
     return DistributedDataParallel(
         model,
