@@ -24,7 +24,7 @@ from mutualnet3d.models.nonlocal_block import AdaptiveNonlocal
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one view.
+    """Cost of one view, or one image.
 
     Attributes:
         gmacs: 10^9 multiply-adds of convolutions, linear layers and attention products.
@@ -44,7 +44,7 @@ def complexity(model: nn.Module, configuration: Configuration | None = None, cro
 def complexities(
     model: nn.Module, configurations: Iterable[Configuration], crop: int | None = None
 ) -> dict[Configuration, Complexity]:
-    """The complexity of ``model`` at each of ``configurations`` for one view of a training-length clip.
+    """The complexity of ``model`` at each of ``configurations`` for one view of a training-length clip, or one image.
 
     The view is a square, for detection networks too, which are tested on whole frames, longer than high: these cost
     more, about in proportion to their area.
@@ -108,12 +108,12 @@ class _Network:
 
 def _run(model: nn.Module, network: _Network, configuration: Configuration, crop: int) -> FlopCounterMode:
     """Torch's counter after one view through ``network``, the sub-network of ``model`` at ``configuration``."""
-    clip = torch.empty(1, model.input_channels, model.num_frames, crop, crop, device="meta")
+    clip = torch.empty(model.pathway_rule.clip_shape(1, model.num_frames, crop, crop), device="meta")
     views = model.pathways(clip, configuration)
     whole = model.whole_frame_boxes(clip)
-    boxes = None if whole is None else model.pathway_boxes(whole, clip, views)
+    boxes = {} if whole is None else {"boxes": model.pathway_boxes(whole, clip, views)}
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.dense(*views, boxes=boxes)
+        network.dense(*views, **boxes)
     return counter
 
 

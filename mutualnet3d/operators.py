@@ -1,4 +1,4 @@
-"""Operators on video tensors that torch does not have. A traced network calls them whole.
+"""Operators on clips and images that torch does not have. A traced network calls them whole.
 
 Shapes: N clips, C channels, T frames, H height, W width.
 """
@@ -14,14 +14,14 @@ from mutualnet3d.configuration import frame_indices
 
 
 def resize_frames(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Bilinear resizing of (N, C, T, H, W) to ``size`` (height, width), each frame on its own; no copy if it fits.
+    """Bilinear resizing of clips (N, C, T, H, W), each frame on its own, or of images (N, C, H, W).
 
-    align_corners False, no antialias.
+    ``size`` is (height, width); what has it already is not copied. align_corners False, no antialias.
     """
-    if tuple(x.shape[3:]) == tuple(size):
+    if tuple(x.shape[-2:]) == tuple(size):
         return x
-    frames = F.interpolate(x.flatten(1, 2), size=tuple(size), mode="bilinear", align_corners=False, antialias=False)
-    return frames.unflatten(1, x.shape[1:3])
+    frames = F.interpolate(x.flatten(1, -3), size=tuple(size), mode="bilinear", align_corners=False, antialias=False)
+    return frames.unflatten(1, x.shape[1:-2])
 
 
 def keep_frames(x: torch.Tensor, count: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""From a clip and a configuration to the views that a backbone eats. Needs no network: deployed ones use it too."""
+"""From a clip or an image and a configuration to the views that a backbone eats; deployed networks use it too."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mutualnet3d.operators import keep_frames, resize_frames
 
 @dataclass(frozen=True)
 class PathwayRule:
-    """How a clip becomes the inputs of a backbone.
+    """How a clip, or an image where the space has no temporal axis, becomes the inputs of a backbone.
 
     Args:
         space: the configurations.
         alpha: frames of the clip per frame of the Slow pathway; 1 for one-branch networks.
         fast: whether there is a Fast pathway: the whole clip, at every configuration.
-        channels: of the clip.
+        channels: of the clip or the image.
     """
 
     space: ConfigurationSpace
@@ -27,22 +27,29 @@ class PathwayRule:
     channels: int = 3
 
     def views(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
-        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w).
+        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``, each (N, C, t, h, w); of images (N, C, h, w).
 
         The Slow pathway keeps ``floor(linspace(0, T - 1, T // alpha))`` of the clip's frames (PySlowFast's rule), at
         a temporal resolution below full the same rule of those, and is resized bilinearly per frame
-        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper).
+        (align_corners False, no antialias). The Fast pathway is always the whole clip (section 3.2 of the paper). An
+        image is only resized.
 
         Raises:
             ConfigurationError: the configuration is outside the space.
-            ValueError: the clip is not float (N, C, T, H, W), or too short for one frame of the Slow pathway.
+            ValueError: the clip is not float (N, C, T, H, W), the image not (N, C, H, W), or the clip is too short for
+                one frame of the Slow pathway.
         """
         configuration = self.space.full if configuration is None else self.space.check(configuration)
-        if clip.ndim != 5 or not clip.is_floating_point() or clip.shape[1] != self.channels:
+        what, axes = ("image", "H, W") if self.space.temporal is None else ("clip", "T, H, W")
+        rank = 2 + len(axes.split())
+        if clip.ndim != rank or not clip.is_floating_point() or clip.shape[1] != self.channels:
             raise ValueError(
-                f"clip must be a normalised float tensor (N, {self.channels}, T, H, W), "
+                f"{what} must be a normalised float tensor (N, {self.channels}, {axes}), "
                 f"got {clip.dtype} of shape {tuple(clip.shape)}"
             )
+        size = [self.space.scaled_size(configuration, side) for side in clip.shape[-2:]]
+        if self.space.temporal is None:
+            return (resize_frames(clip, size),)
         if clip.shape[2] < self.alpha:
             raise ValueError(
                 f"a clip of {clip.shape[2]} frames has no frame for the Slow pathway: alpha is {self.alpha}"
@@ -50,8 +57,13 @@ class PathwayRule:
         slow = keep_frames(clip, clip.shape[2] // self.alpha)
         if configuration.temporal != self.space.temporal[-1]:
             slow = keep_frames(slow, self.space.scaled_length(configuration, slow.shape[2]))
-        slow = resize_frames(slow, [self.space.scaled_size(configuration, side) for side in clip.shape[3:]])
+        slow = resize_frames(slow, size)
         return (slow, clip) if self.fast else (slow,)
+
+    def clip_shape(self, batch: int, frames: int | None, height: int, width: int) -> tuple[int, ...]:
+        """Shape of what :meth:`views` takes; images have no ``frames``, whatever is said of them."""
+        time = () if self.space.temporal is None else (frames,)
+        return (batch, self.channels, *time, height, width)
 
     def boxes(
         self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]

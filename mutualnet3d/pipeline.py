@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import torch
-
 from mutualnet3d.calibration import discard_statistics
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration
@@ -25,7 +23,7 @@ from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.checkpoint import newest_readable
 from mutualnet3d.training.cost import add_training_gmacs
-from mutualnet3d.training.device import choose_device
+from mutualnet3d.training.device import to_device
 from mutualnet3d.training.loop import Lists, train
 from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
 
@@ -66,10 +64,10 @@ def _run(cfg, processes: Processes) -> QueryTable | None:
         _load_initial_weights(model, cfg)
         train(model, cfg, lists, processes)
         model = _as_from_file(model, cfg)
-    else:
-        _load_trained_weights(model, cfg)
+    elif _load_trained_weights(model, cfg):
+        _calibrate_full(to_device(model, cfg), cfg, processes)
     add_training_gmacs(model, cfg)
-    model.to(choose_device(cfg), memory_format=torch.channels_last_3d).eval()
+    to_device(model, cfg).eval()
     if adaptive and cfg.CALIBRATION.ENABLE:
         _calibrate(model, cfg, to_calibrate, lists.train if lists else None, processes)
     _save(model, cfg, processes)
@@ -101,8 +99,11 @@ def _load_initial_weights(model: AdaptiveNetwork, cfg) -> None:
     _logger.info("initial weights: %s", report)
 
 
-def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
-    """TEST.CHECKPOINT_FILE_PATH, else the newest checkpoint in OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH."""
+def _load_trained_weights(model: AdaptiveNetwork, cfg) -> bool:
+    """TEST.CHECKPOINT_FILE_PATH, else the newest checkpoint in OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH.
+
+    True if the file lacks the BatchNorm statistics of the full network.
+    """
     newest = None if cfg.TEST.CHECKPOINT_FILE_PATH else newest_readable(cfg.OUTPUT_DIR)
     path = cfg.TEST.CHECKPOINT_FILE_PATH or (newest and newest[0]) or cfg.TRAIN.CHECKPOINT_FILE_PATH
     if not path:
@@ -113,11 +114,19 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> None:
     try:
         entries = read_checkpoint(path)
     except CheckpointError:  # of another library, or damaged: load_weights tells them apart
-        _logger.info("weights: %s", load_weights(model, path))
-        return
+        report = load_weights(model, path)
+        _logger.info("weights: %s", report)
+        return report.lacks_statistics
     check_space(entries, model, path)
     load_state(entries, model, path)
     _logger.info("weights of %s: %d configurations are calibrated", path, len(model.calibrated) - 1)
+    return False
+
+
+def _calibrate_full(model: AdaptiveNetwork, cfg, processes: Processes) -> None:
+    """The running statistics of weights that came without any, from training clips."""
+    entries = processes.broadcast(build_entries(cfg, "train") if processes.first else None)
+    calibrate_on_list(model, cfg, entries, [model.space.full], processes)
 
 
 def _calibrate(

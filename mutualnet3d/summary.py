@@ -81,7 +81,7 @@ def print_usage(table: QueryTable, output_dir: str | Path, console: Console | No
     """How to use what a run left in ``output_dir``, with a budget that exists."""
     console = console or Console()
     output = Path(output_dir)
-    boxes, clip = "", f"clip: (N, 3, {_frames(table)}, H, W) float, normalised"
+    boxes, clip = "", f"clip: (N, 3, {_frames(table)}H, W) float, normalised"
     if "boxes" in table.provenance:
         boxes, clip = ", boxes", f"{clip}; boxes: (R, 5) float: clip in the batch, x1, y1, x2, y2 in its pixels"
     budget = _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
@@ -109,4 +109,6 @@ def _round_up(value: float) -> float:
 
 
 def _frames(table: QueryTable) -> str:
-    return str(table.provenance.get("frames", "T"))
+    """The third axis of a clip; images, whose table says None of it, have none."""
+    frames = table.provenance.get("frames", "T")
+    return "" if frames is None else f"{frames}, "

@@ -99,6 +99,7 @@ def run_test(
     """Evaluate the test list; rank 0 writes the accuracies, the unreadable videos by name, and every video's scores."""
     views, crops = _views(cfg)
     items = "key frames" if cfg.DETECTION.ENABLE else f"videos x {views} x {crops} views"
+    items = "images" if model.num_frames is None else items
     _logger.info("testing %d %s at %d configurations", len(entries), items, len(configurations))
     output = Path(cfg.OUTPUT_DIR)
     result = evaluate_list(model, entries, configurations, cfg, output / SCORES_FILE, processes)
@@ -148,7 +149,7 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "ensemble": cfg.DATA.ENSEMBLE_METHOD,
         "crop": cfg.DATA.TEST_CROP_SIZE,
         "gmacs_of": "one view, a square of crop x crop pixels",
-        "frames": cfg.DATA.NUM_FRAMES,
+        "frames": model.num_frames,
         "calibration_batches": max((count for count in calibrated if count), default=0),
         **({"training": model.training_provenance} if model.training_provenance else {}),
         **({"search": searched | {"candidates": len(entries)}} if searched else {}),

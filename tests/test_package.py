@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # May import those above them and their own neighbours. The root ("mutualnet3d") holds the version and loads nothing.
 LEVELS = (
     ("", "errors"),
-    ("configuration", "files", "output_files"),
+    ("configuration", "files", "output_files", "architectures"),
     ("methods",),
     ("allocator", "logs", "distributed", "latency"),
     ("faults",),

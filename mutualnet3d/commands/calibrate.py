@@ -7,8 +7,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
@@ -24,7 +22,7 @@ from mutualnet3d.logs import setup_logging
 from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import save_model
 from mutualnet3d.query_table import QueryTable
-from mutualnet3d.training.device import choose_device
+from mutualnet3d.training.device import to_device
 from mutualnet3d.training.statistics import calibrate_on_list
 
 HELP = """
@@ -73,7 +71,7 @@ def calibrate_model(arguments: argparse.Namespace, file: ModelFile, cfg, group: 
         ConfigurationError, ConfigError, QueryTableError, DataError: what is asked for, or the list, is wrong.
     """
     check_supported(cfg)
-    model = file.network(cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    model = to_device(file.network(cfg), cfg)
     configurations = _configurations(arguments, cfg, model.space)
     entries = group.broadcast(build_entries(cfg, "train") if group.first else None)
     calibrate_on_list(model, cfg, entries, configurations, group)

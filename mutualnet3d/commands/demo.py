@@ -18,7 +18,7 @@ from mutualnet3d.commands.demo_text import print_points, print_report
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
-from mutualnet3d.errors import ConfigError, DataError
+from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.predictor import AdaptivePredictor
@@ -64,6 +64,11 @@ def _run(arguments: argparse.Namespace, stop: list) -> None:
     deployment = open_deployment(
         arguments.directory, arguments.backend, arguments.precision, arguments.threads, arguments.device
     )
+    if deployment.preprocessing.clip is None:
+        raise DeploymentError(
+            f"{arguments.directory}: a network of images; the stream's clips need one of videos. Of single frames "
+            "AdaptivePredictor.predict(frame) says what they show"
+        )
     check_options(arguments, deployment.detects)
     if arguments.class_names:
         deployment = deployment.with_classes(

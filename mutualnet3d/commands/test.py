@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
@@ -26,7 +24,7 @@ from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.summary import print_table
 from mutualnet3d.testing import evaluate_and_tabulate, search
-from mutualnet3d.training.device import choose_device
+from mutualnet3d.training.device import to_device
 
 HELP = """
 protocols (KEY VALUE, after the options):
@@ -98,7 +96,7 @@ def evaluate_file(file: ModelFile, cfg, group: Processes) -> QueryTable | None:
         DataError: the list is wrong, or no video of it can be read.
     """
     check_supported(cfg)
-    model = file.network(cfg).to(choose_device(cfg), memory_format=torch.channels_last_3d)
+    model = to_device(file.network(cfg), cfg)
     adaptive = cfg.MUTUALNET.ENABLE
     configurations = table_configurations(cfg, model.space) if adaptive else (model.space.full,)
     require_statistics(model, cfg, configurations, file.path)

@@ -15,9 +15,9 @@ MUTUALNET:
   WIDTH: [0.63, 1.0]     # lowest and highest width: the network that the other keys describe is the highest; at
                          # width w a layer has w / highest of its channels
   SPATIAL: []            # pixels at the training crop, ascending. Empty: round_even(crop * sqrt(0.4)),
-                         # round_even(crop * sqrt(0.63)), crop
+                         # round_even(crop * sqrt(0.63)), crop; for images 128, 160, 192 of 224, and crop
   TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:
-                         # max(1, round(0.4 T)), round(0.63 T), T, without duplicates
+                         # max(1, round(0.4 T)), round(0.63 T), T, without duplicates; images have none
   DIVISOR: 8             # channels: widths are rounded to multiples of this
   METHOD: mutual         # mutual | usnet (widths at full resolution) | multiscale (usnet, at one random resolution per
                          # iteration) | independent (FIXED alone) | slimmable (WIDTHS_TRAINED at full resolution)
@@ -29,6 +29,15 @@ MUTUALNET:
   FIXED: ""              # METHOD independent: the configuration, such as "0.63-142-3"
   WIDTHS_TRAINED: []     # METHOD slimmable: widths, ascending; the last is the highest of WIDTH
   DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum
+
+IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of images; RESNET is for videos
+  WIDTH_FACTOR: 1.0      # factor on the channels of a MobileNet or VGG, which gives the network of the highest width:
+                         # with MUTUALNET.WIDTH [1.0, 2.0] it must be 2.0, so that width 1.0 is the published network
+  DEPTH: 28              # wide_resnet: convolutions, 6 n + 4
+  WIDEN_FACTOR: 10       # wide_resnet: the stages have 16, 32 and 64 channels times this
+  AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the
+                         # centre of TEST_CROP_SIZE from a shorter side of TEST_CROP_SIZE / DATA.IN_VAL_CROP_RATIO
+  DOWNLOAD: False        # TRAIN.DATASET cifar10 and cifar100: True fetches the files where they are not there
 
 CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
   ENABLE: True           # recompute the BatchNorm statistics of every configuration before evaluation
@@ -48,6 +57,10 @@ QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE Fals
 
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
+
+SOLVER:
+  ZERO_WD_DEPTHWISE: False # True: no weight decay of depthwise convolutions, as the paper trains MobileNets
+  LABEL_SMOOTHING: 0.0   # MODEL.LOSS_FUNC cross_entropy: share of full's target that is spread over all classes, [0, 1)
 
 CHARADES:                # TRAIN.DATASET charades
   LISTS: frames          # frames: PySlowFast's train.csv and val.csv, pictures of frames, labels per frame
@@ -77,8 +90,8 @@ def get_cfg() -> CfgNode:
     """A new copy of the defaults, as ``fvcore.common.config.CfgNode``.
 
     It holds every key of PySlowFast 1.0, the keys that its public repository added since (``pyslowfast_keys.py``) and
-    the nodes ``MUTUALNET``, ``CALIBRATION``, ``QUERY_TABLE`` and ``SYNTHETIC``. With ``MUTUALNET.ENABLE`` False, the
-    default, a run is plain PySlowFast training.
+    the nodes of this package, ``MUTUALNET`` and those after it. With ``MUTUALNET.ENABLE`` False, the default, a run is
+    plain PySlowFast training.
     """
     return _defaults().clone()
 

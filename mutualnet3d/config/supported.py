@@ -5,6 +5,7 @@ import re
 
 from fvcore.common.config import CfgNode
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.config.defaults import get_cfg
 from mutualnet3d.errors import ConfigError
 
@@ -41,7 +42,7 @@ UNREAD = re.compile(
     r"|TENSORBOARD\.(?!CLASS_NAMES_PATH).*"
     r"|AVA\.(IMG_PROC_BACKEND|TRAIN_PCA_\w+)"
     r"|BN\.(EPSILON|MOMENTUM|NUM_SPLITS|NUM_SYNC_DEVICES|GLOBAL_SYNC)"
-    r"|DATA\.(CROP_SIZE|PATH_TO_PRELOAD_IMDB|DECODING_SHORT_SIZE|LOADER_CHUNK_\w+|SSL_\w+|IN22\w+|IN_VAL_CROP_RATIO)"
+    r"|DATA\.(CROP_SIZE|PATH_TO_PRELOAD_IMDB|DECODING_SHORT_SIZE|LOADER_CHUNK_\w+|SSL_\w+|IN22\w+)"
     r"|DATA\.TRAIN_PCA_\w+|MODEL\.(ACT_CHECKPOINT|FP16_ALLREDUCE)|SOLVER\.(GAMMA|STEP_SIZE|WARMUP_FACTOR)"
     r"|TRAIN\.CHECKPOINT_IN_INIT|TEST\.SAVE_RESULTS_PATH|DATA_LOADER\.ENABLE_MULTI_THREAD_DECODE|DIST_BACKEND|TASK"
 )
@@ -68,6 +69,12 @@ def check_supported(cfg: CfgNode) -> None:
         raise ConfigError(
             "DATA.REVERSE_INPUT_CHANNEL is True; clips are always RGB, which it stands for with TRAIN.DATASET charades "
             "only; leave it False"
+        )
+    test = cfg.TEST
+    if is_image_network(cfg) and (test.NUM_ENSEMBLE_VIEWS, test.NUM_SPATIAL_CROPS) != (1, 1):
+        raise ConfigError(
+            f"TEST.NUM_ENSEMBLE_VIEWS is {test.NUM_ENSEMBLE_VIEWS} and TEST.NUM_SPATIAL_CROPS "
+            f"{test.NUM_SPATIAL_CROPS}; images of MODEL.ARCH {cfg.MODEL.ARCH} have one view: set both to 1"
         )
     for key in changed:
         if UNREAD.fullmatch(key):

@@ -7,6 +7,7 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigError, ConfigurationError
 from mutualnet3d.methods import METHODS, SMALLEST, TEACHERS
@@ -14,6 +15,7 @@ from mutualnet3d.methods import METHODS, SMALLEST, TEACHERS
 LOSSES = ("cross_entropy", "bce", "bce_logit")
 NORMS = ("batchnorm", "sync_batchnorm")
 DECODERS = ("pyav", "decord", "torchvision")
+AUGMENTATIONS = ("none", "cifar", "resnet", "mobile")
 POLICIES = ("cosine", "steps_with_relative_lrs")
 
 
@@ -123,6 +125,9 @@ def _check_data(cfg: CfgNode) -> None:
     _require(bool(cfg.DATA.INPUT_CHANNEL_NUM), "DATA.INPUT_CHANNEL_NUM is empty; write [3], for SlowFast [3, 3]")
     _one_of(cfg, DECODERS, "DATA.DECODING_BACKEND")
     _one_of(cfg, ("sum", "max"), "DATA.ENSEMBLE_METHOD")
+    _one_of(cfg, AUGMENTATIONS, "IMAGE.AUGMENTATION")
+    ratio = cfg.DATA.IN_VAL_CROP_RATIO
+    _require(0 < ratio <= 1, f"DATA.IN_VAL_CROP_RATIO is {ratio}; it must be above 0 and at most 1")
     if cfg.MODEL.ARCH in cfg.MODEL.MULTI_PATHWAY_ARCH:
         frames, alpha = cfg.DATA.NUM_FRAMES, cfg.SLOWFAST.ALPHA
         _at_least(cfg, 1, "SLOWFAST.ALPHA", "SLOWFAST.BETA_INV")
@@ -145,7 +150,13 @@ def _check_model(cfg: CfgNode) -> None:
 
 
 def _check_solver(cfg: CfgNode) -> None:
-    solver = cfg.SOLVER
+    solver, smoothing = cfg.SOLVER, cfg.SOLVER.LABEL_SMOOTHING
+    _require(0 <= smoothing < 1, f"SOLVER.LABEL_SMOOTHING is {smoothing}; it must lie in [0, 1)")
+    _require(
+        not smoothing or cfg.MODEL.LOSS_FUNC == "cross_entropy",
+        f"SOLVER.LABEL_SMOOTHING is {smoothing}; MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC} does not smooth labels: set it "
+        "to 0, or MODEL.LOSS_FUNC cross_entropy",
+    )
     _at_least(cfg, 0, "SOLVER.BASE_LR", "SOLVER.WARMUP_START_LR", "SOLVER.COSINE_END_LR", "SOLVER.WARMUP_EPOCHS")
     _at_least(cfg, 0, "SOLVER.WEIGHT_DECAY", "SOLVER.MOMENTUM")
     _at_least(cfg, 1, "SOLVER.MAX_EPOCH")
@@ -168,10 +179,11 @@ def _check_solver(cfg: CfgNode) -> None:
 def _check_space(cfg: CfgNode) -> None:
     width = _list_of(cfg, "MUTUALNET.WIDTH", _positive, "2 positive numbers: lowest and highest width", 2)
     _require(width[0] <= width[1], f"MUTUALNET.WIDTH is {width}; the first, the lowest, must not exceed the second")
-    axes = (
-        ("SPATIAL", cfg.DATA.TRAIN_CROP_SIZE, "DATA.TRAIN_CROP_SIZE"),
-        ("TEMPORAL", slow_frames(cfg), _frames_name(cfg)),
-    )
+    axes = [("SPATIAL", cfg.DATA.TRAIN_CROP_SIZE, "DATA.TRAIN_CROP_SIZE")]
+    if is_image_network(cfg):
+        _check_image_network(cfg)
+    else:
+        axes.append(("TEMPORAL", slow_frames(cfg), _frames_name(cfg)))
     for name, full, source in axes:
         key = f"MUTUALNET.{name}"
         values = _list_of(cfg, key, _positive_int, "positive integers")
@@ -183,6 +195,32 @@ def _check_space(cfg: CfgNode) -> None:
         )
     _at_least(cfg, 1, "MUTUALNET.DIVISOR")
     _at_least(cfg, 0, "MUTUALNET.NUM_RANDOM", "MUTUALNET.DISTILL_WEIGHT")
+
+
+def _check_image_network(cfg: CfgNode) -> None:
+    """Images have no temporal axis; widths above 1 are those of a network that is built as wide."""
+    arch, factor, highest = cfg.MODEL.ARCH, cfg.IMAGE.WIDTH_FACTOR, cfg.MUTUALNET.WIDTH[1]
+    _require(
+        not cfg.MUTUALNET.TEMPORAL,
+        f"MUTUALNET.TEMPORAL is {cfg.MUTUALNET.TEMPORAL}; images of MODEL.ARCH {arch} have no frames: write []",
+    )
+    _require(not cfg.DETECTION.ENABLE, f"DETECTION.ENABLE is True; {arch} has no detection head: write False")
+    _require(factor > 0, f"IMAGE.WIDTH_FACTOR is {factor}; it must be above 0")
+    _require(
+        factor == 1 or arch.startswith(("mobilenet", "vgg")),
+        f"IMAGE.WIDTH_FACTOR is {factor}; {arch} has no such factor: write 1.0"
+        + (", and set IMAGE.WIDEN_FACTOR" if arch == "wide_resnet" else ""),
+    )
+    _require(
+        highest <= 1 or factor == highest,
+        f"MUTUALNET.WIDTH is {cfg.MUTUALNET.WIDTH} and IMAGE.WIDTH_FACTOR {factor}; widths above 1 need the network "
+        f"built that wide: set IMAGE.WIDTH_FACTOR {highest}, or MUTUALNET.WIDTH below 1",
+    )
+    _at_least(cfg, 1, "IMAGE.WIDEN_FACTOR")
+    _require(
+        cfg.IMAGE.DEPTH >= 10 and cfg.IMAGE.DEPTH % 6 == 4,
+        f"IMAGE.DEPTH is {cfg.IMAGE.DEPTH}; a wide ResNet has 6 n + 4 convolutions: 10, 16, 22, 28, 40",
+    )
 
 
 def _check_method(cfg: CfgNode) -> None:

@@ -1,10 +1,11 @@
-"""Videos in, uint8 clips out: decoding, sampling, cropping, batching. Knows nothing of networks."""
+"""Videos or images in, uint8 clips out: decoding, sampling, cropping, batching. Knows nothing of networks."""
 
 from mutualnet3d.data.ava import DetectionClips, KeyFrames
 from mutualnet3d.data.ava_table import KeyFrameTable
-from mutualnet3d.data.build import Entries, build_entries, list_files, test_dataset, train_dataset
+from mutualnet3d.data.build import Entries, build_entries, describe_list, test_dataset, train_dataset
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.data.detection import DetectionBatch, DetectionTrainItem, KeyFrameItem
+from mutualnet3d.data.images import ImageEntry, open_media
 from mutualnet3d.data.kinetics import Entry, TestItem, TestVideos, TrainClips, TrainItem
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
@@ -19,6 +20,7 @@ __all__ = [
     "Entries",
     "Entry",
     "EpochSampler",
+    "ImageEntry",
     "KeyFrameItem",
     "KeyFrameTable",
     "KeyFrames",
@@ -33,8 +35,9 @@ __all__ = [
     "VideoReader",
     "VideoViews",
     "build_entries",
-    "list_files",
+    "describe_list",
     "normalise",
+    "open_media",
     "open_video",
     "read_list",
     "test_dataset",

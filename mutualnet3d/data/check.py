@@ -1,4 +1,4 @@
-"""Decode videos from end to end and say of each one whether it can be used: what ``tools/check_data.py`` runs."""
+"""Decode videos and images from end to end and say of each one whether it can be used: ``tools/check_data.py``."""
 
 import argparse
 import json
@@ -10,14 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mutualnet3d.data.decode import BACKENDS, open_video
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from mutualnet3d.data.decode import BACKENDS
+from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
 from mutualnet3d.errors import ConfigError, DataError, VideoError
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What is known of one video: ``frames`` that decode, ``fps``, ``width`` and ``height`` after rotation.
+    """What is known of one video, or of an image, which has 1 frame: ``frames`` that decode, ``fps``, ``width`` and
+    ``height`` after rotation.
 
     ``status`` is "ok" or "unusable"; ``reason`` says why it is unusable, ``note`` what is odd about a usable one.
     """
@@ -35,7 +39,7 @@ class VideoReport:
 def check_video(path: str, backend: str = "pyav") -> VideoReport:
     """Decode a whole file in this process."""
     try:
-        with open_video(path, backend) as video:
+        with open_media(path, backend=backend) as video:
             frames = video.count_decodable()
             if frames == 0:
                 raise VideoError(path, "no frame can be decoded")
@@ -85,16 +89,19 @@ def _send_report(sender, path: str, backend: str) -> None:
 
 
 def list_videos(arguments: list[str], prefix: str | None = None, separator: str = " ") -> list[str]:
-    """Video files that the arguments name: a ``.csv`` stands for the videos in it.
+    """Files that the arguments name: a ``.csv`` stands for the videos in it, a folder for the images anywhere below it.
 
     Their paths are relative to ``prefix``; without one to the folder of the csv, or one or two folders above it if the
     first video of the list is found there, or else to the current folder.
 
     Raises:
-        DataError: a csv is missing or malformed.
+        DataError: a csv is missing or malformed, or a folder holds no images.
     """
     videos = []
     for argument in arguments:
+        if os.path.isdir(argument):
+            videos += _images_below(Path(argument))
+            continue
         if Path(argument).suffix.lower() != ".csv":
             videos.append(argument)
             continue
@@ -102,6 +109,13 @@ def list_videos(arguments: list[str], prefix: str | None = None, separator: str 
         base = _base_folder(Path(argument), listed) if prefix is None else prefix
         videos.extend(os.path.join(base, video) for video in listed)
     return videos
+
+
+def _images_below(folder: Path) -> list[str]:
+    images = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
+    if not images:
+        raise DataError(f"{folder}: holds no images ({', '.join(IMG_EXTENSIONS)}); name files, or a .csv of videos")
+    return images
 
 
 def _base_folder(csv: Path, listed: list[str]) -> str:
@@ -117,12 +131,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line. Returns 0 if all videos are usable, 1 if any is not, 2 if the command cannot be carried out."""
     parser = argparse.ArgumentParser(
         prog="check_data.py",
-        description="Decode videos from end to end; print one JSON line for each. Exit code 1 if any is unusable.",
-        epilog="A .csv (lines 'path label') stands for the videos in it. Their paths are relative to --prefix; without "
+        description="Decode videos and images from end to end; print one JSON line for each. Exit code 1 if any is "
+        "unusable.",
+        epilog="A folder stands for the images below it, a .csv (lines 'path label') for the videos in it. "
+        "Their paths are relative to --prefix; without "
         "it to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos "
         "first; or else to the current folder.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE_OR_CSV", help="videos, and lists of videos")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, images, lists of videos, folders of images")
     parser.add_argument("--prefix", help="folder that the paths in a csv are relative to (DATA.PATH_PREFIX)")
     parser.add_argument("--separator", default=" ", help="between path and label (DATA.PATH_LABEL_SEPARATOR); a blank")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="files at a time; all cores")

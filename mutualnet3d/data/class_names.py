@@ -1,4 +1,4 @@
-"""The names of the classes, where the config or the data's folder has a file of them."""
+"""The names of the classes, where the config or the data has them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.data.ava_files import read_label_map
 from mutualnet3d.data.ava_list import evaluation_files
+from mutualnet3d.data.image_lists import image_classes
 from mutualnet3d.errors import DataError
 
 
@@ -16,8 +18,8 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
     """(names in label order or None, why there are none).
 
     TENSORBOARD.CLASS_NAMES_PATH (PySlowFast's: JSON, name -> label) where it is set, else ``classes.txt`` in
-    DATA.PATH_TO_DATA_DIR: a name a line, in label order. For detection, AVA.LABEL_MAP_FILE; actions that it leaves out
-    are called ``action 7``.
+    DATA.PATH_TO_DATA_DIR: a name a line, in label order; else, of images, the names of the class folders or CIFAR's.
+    For detection, AVA.LABEL_MAP_FILE; actions that it leaves out are called ``action 7``.
 
     Args:
         cfg: a config, or None.
@@ -32,7 +34,10 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
         return None, "Classes are numbers: the config names no folder of data, where classes.txt would be."
     path = Path(listed) if listed else Path(folder) / "classes.txt"
     try:
-        names = read_names(path, as_json=bool(listed))
+        if is_image_network(cfg) and not listed and not path.exists():
+            path, names = Path(folder), image_classes(cfg)
+        else:
+            names = read_names(path, as_json=bool(listed))
     except DataError as error:
         return None, f"Classes are numbers: {error}."
     if classes is not None and len(names) != classes:

@@ -121,7 +121,7 @@ def open_video(path: str | os.PathLike, backend: str = "pyav", index: FrameIndex
     """
     backend = resolve_backend(backend)
     path = os.fspath(path)
-    _refuse_what_is_no_file(path)
+    refuse_what_is_no_file(path)
     if backend == "decord":
         from mutualnet3d.data.decode_decord import DecordReader
 
@@ -176,7 +176,8 @@ def resize(image: np.ndarray, short_side: int | None) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _refuse_what_is_no_file(path: str) -> None:
+def refuse_what_is_no_file(path: str) -> None:
+    """VideoError unless ``path`` is a regular file that is not empty."""
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

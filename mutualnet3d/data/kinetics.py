@@ -1,6 +1,6 @@
-"""Videos with labels: clips for training, all views of a video at once for testing."""
+"""Videos, or images, with labels: clips for training, all views of a video at once for testing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mutualnet3d.architectures import is_image_network
+from mutualnet3d.data.augmentation import Augmentation
 from mutualnet3d.data.decode import VideoReader, resolve_backend
+from mutualnet3d.data.images import RandomImage
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.sampling import ClipSpec, random_clip
 from mutualnet3d.data.substitutes import first_readable, reason_within
@@ -44,7 +47,7 @@ class TrainItem:
     """One training clip.
 
     Attributes:
-        clip: uint8 (3, T, crop, crop), RGB; stored channels last.
+        clip: uint8 (3, T, crop, crop), of an image (3, crop, crop), RGB; stored channels last.
         label: class, or float32 (K,) with several labels.
         index: entry that the clip comes from; not the one asked for where that could not be read.
         failures: (path, reason) of every video that was tried before and could not be read.
@@ -90,9 +93,23 @@ class TestItem:
         return self if cut is None else replace(self, cut=replace(cut, frames=cut.frames.pin_memory()))
 
 
+class RandomClip:
+    """A random clip of a video, its pixels scaled, cropped and mirrored: PySlowFast's rules."""
+
+    def __init__(self, cfg):
+        self._spec, self._transform = ClipSpec.from_cfg(cfg), TrainTransform.from_cfg(cfg)
+
+    def __call__(self, video: VideoReader, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
+        """uint8 (T, crop, crop, 3), and the numbers of its first and last frame."""
+        indices = random_clip(video.num_frames, video.fps, self._spec, rng)
+        frames = video.frames(indices, short_side=draw_scale(self._transform, rng))
+        return random_crop_and_flip(frames, self._transform, rng), int(indices[0]), int(indices[-1])
+
+
 class TrainClips(Dataset):
-    """Random clips. Keys are (epoch, index): every draw follows from (seed, epoch, index) alone, so the same items come
-    out whatever the number of workers, and an interrupted run goes on with the very clips that it would have seen.
+    """Random clips, or views of images. Keys are (epoch, index): every draw follows from (seed, epoch, index) alone, so
+    the same items come out whatever the number of workers, and an interrupted run goes on with the very clips that it
+    would have seen.
 
     An unreadable video is replaced by another one, drawn likewise; its failure travels with the item.
     """
@@ -100,8 +117,9 @@ class TrainClips(Dataset):
     def __init__(self, entries: Sequence[Entry], cfg, seed: int):
         self.entries = entries
         self._seed = seed
-        self._spec = ClipSpec.from_cfg(cfg)
-        self._transform = TrainTransform.from_cfg(cfg)
+        self._cut: Callable[[VideoReader, np.random.Generator], tuple[np.ndarray, int, int]] = (
+            RandomImage(Augmentation.from_cfg(cfg)) if is_image_network(cfg) else RandomClip(cfg)
+        )
         self._backend = resolve_backend(cfg.DATA.DECODING_BACKEND)
 
     def __len__(self) -> int:
@@ -114,18 +132,16 @@ class TrainClips(Dataset):
         (clip, label), index, failures = first_readable(
             index, lambda i: self.entries[i].path, len(self), lambda i: self._clip(self.entries[i], rng), rng
         )
-        return TrainItem(torch.from_numpy(clip).permute(3, 0, 1, 2), label, index, failures)
+        return TrainItem(torch.from_numpy(clip).movedim(-1, 0), label, index, failures)
 
     def _clip(self, entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, Label]:
         with entry.open(self._backend) as video:
-            indices = random_clip(video.num_frames, video.fps, self._spec, rng)
-            frames = video.frames(indices, short_side=draw_scale(self._transform, rng))
-            label = entry.clip_label(int(indices[0]), int(indices[-1]), video.fps)
-        return random_crop_and_flip(frames, self._transform, rng), label
+            clip, first, last = self._cut(video, rng)
+            return clip, entry.clip_label(first, last, video.fps)
 
 
 class TestVideos(Dataset):
-    """Test videos in the order of the list; every key gives all views of one video.
+    """Test videos, or images, in the order of the list; every key gives all views of one video.
 
     An unreadable video gives an item with ``error`` and no frames: it is never replaced by another one.
     """

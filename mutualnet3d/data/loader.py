@@ -20,7 +20,8 @@ class TrainBatch:
     """N training clips.
 
     Attributes:
-        clips: uint8 (N, 3, T, H, W), stored channels last (``torch.channels_last_3d``).
+        clips: uint8 (N, 3, T, H, W), of images (N, 3, H, W), stored channels last (``torch.channels_last_3d``,
+            ``torch.channels_last``).
         labels: int64 (N,), or float32 (N, K) with several labels.
         indices: int64 (N,), the entries that the clips come from.
         failures: (path, reason) of the unreadable videos met on the way.
@@ -152,9 +153,8 @@ class _Runs(Dataset):
 
 def collate_clips(items: list[TrainItem]) -> TrainBatch:
     """Stack clips, which stay stored channels last: no pixel is moved twice."""
-    stacked = torch.stack([item.clip.permute(1, 2, 3, 0) for item in items])
     return TrainBatch(
-        clips=stacked.permute(0, 4, 1, 2, 3),
+        clips=torch.stack([item.clip.movedim(0, -1) for item in items]).movedim(-1, 1),
         labels=torch.stack([torch.as_tensor(item.label) for item in items]),
         indices=torch.tensor([item.index for item in items]),
         failures=tuple(failure for item in items for failure in item.failures),

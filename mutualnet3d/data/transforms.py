@@ -111,7 +111,7 @@ def normalise(clips: torch.Tensor, mean, std) -> torch.Tensor:
     """uint8 clips to what networks eat: (clips / 255 - mean) / std.
 
     Args:
-        clips: uint8 (..., 3, T, H, W) on any device.
+        clips: uint8 (N, 3, T, H, W), of images (N, 3, H, W), on any device.
         mean, std: one number per channel (DATA.MEAN, DATA.STD).
 
     Returns:
@@ -120,9 +120,10 @@ def normalise(clips: torch.Tensor, mean, std) -> torch.Tensor:
     out = clips.to(torch.float32).div_(255.0)
     mean = torch.tensor(mean, dtype=torch.float32, device=clips.device)
     std = torch.tensor(std, dtype=torch.float32, device=clips.device)
-    pixels = out.movedim(-4, -1)
+    pixels = out.movedim(1, -1)
     if pixels.is_contiguous():  # stored channels last: whole rows at once, several times faster than 3 numbers at once
         width = pixels.shape[-2]
         pixels.flatten(-2).sub_(mean.repeat(width)).div_(std.repeat(width))
         return out
-    return out.sub_(mean.view(-1, 1, 1, 1)).div_(std.view(-1, 1, 1, 1))
+    pixels.sub_(mean).div_(std)
+    return out

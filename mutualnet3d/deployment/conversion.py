@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from mutualnet3d.deployment.dense import DenseNetwork
+from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.deployment.extras import openvino_core, optional_module
 from mutualnet3d.errors import DeploymentError
 
@@ -15,8 +16,15 @@ if TYPE_CHECKING:
     import openvino
 
 OPSET = 20  # read by onnxruntime since 1.17 and OpenVINO since 2024; 23 brings these networks nothing
-INPUTS = ("slow", "fast")
 OUTPUT = "logits"
+
+
+def input_names(description: Description) -> tuple[str, ...]:
+    """What files of other formats call the inputs of a network: ``image``, ``slow``, or ``slow`` and ``fast``."""
+    pathways = description.pathways
+    if pathways.space.temporal is None:
+        return ("image",)
+    return ("slow", "fast") if pathways.fast else ("slow",)
 
 
 def to_exported_program(network: DenseNetwork) -> torch.export.ExportedProgram:
@@ -35,16 +43,15 @@ def to_exported_program(network: DenseNetwork) -> torch.export.ExportedProgram:
         return torch.export.export(network.graph, views, dynamic_shapes=tuple({0: batch} for _ in views), strict=False)
 
 
-def to_onnx(program: torch.export.ExportedProgram) -> bytes:
-    """An ONNX model of opset 20 with the inputs ``slow`` (and ``fast``) and the output ``logits``, checked."""
+def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[str]) -> bytes:
+    """An ONNX model of opset 20 with the ``inputs`` (:func:`input_names`) and the output ``logits``, checked."""
     onnx = optional_module("onnx", "onnx")
     optional_module("onnxscript", "onnx")
-    count = len(program.graph_signature.user_inputs)
     exported = torch.onnx.export(
         program,
         dynamo=True,
         opset_version=OPSET,
-        input_names=list(INPUTS[:count]),
+        input_names=list(inputs),
         output_names=[OUTPUT],
         verbose=False,
     )

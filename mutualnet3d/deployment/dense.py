@@ -57,8 +57,8 @@ class Description:
 
     def view_shapes(self, batch: int = 1) -> tuple[tuple[int, ...], ...]:
         """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each."""
-        side = self.preprocessing.crop
-        shape = batch, self.pathways.channels, self.preprocessing.clip.num_frames, side, side
+        side, clip = self.preprocessing.crop, self.preprocessing.clip
+        shape = self.pathways.clip_shape(batch, clip and clip.num_frames, side, side)
         views = self.pathways.views(torch.empty(shape, device="meta"), self.configuration)
         return tuple(tuple(view.shape) for view in views)
 

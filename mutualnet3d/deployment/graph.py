@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.fx
 from torch import nn
+from torch.nn import functional as F
 
 from mutualnet3d import operators
 from mutualnet3d.errors import DeploymentError
@@ -27,15 +28,17 @@ _LAYERS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.BatchNorm3d: ("num_features", "eps"),
     nn.MaxPool2d: _POOLING,
     nn.MaxPool3d: _POOLING,
-    nn.ReLU: ("inplace",),
-    nn.SiLU: ("inplace",),
+    nn.AdaptiveAvgPool2d: ("output_size",),
+    **dict.fromkeys((nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid), ("inplace",)),
     nn.Sigmoid: (),
 }
 _FUNCTIONS: dict[str, Callable] = {
     "getattr": getattr,
     **{f"operator.{f.__name__}": f for f in (operator.add, operator.mul, operator.truediv, operator.floordiv)},
-    **{f"operator.{f.__name__}": f for f in (operator.pow, operator.matmul, operator.getitem)},
+    **{f"operator.{f.__name__}": f for f in (operator.pow, operator.matmul, operator.getitem, operator.iadd)},
     "torch.cat": torch.cat,
+    "torch.flatten": torch.flatten,
+    "torch.nn.functional.adaptive_avg_pool2d": F.adaptive_avg_pool2d,
     **{
         f"mutualnet3d.operators.{f.__name__}": f
         for f in (operators.keep_frames, operators.resize_frames, operators.group_frames, operators.ungroup_frames)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.deployment.conversion import to_exported_program, to_onnx, to_openvino
+from mutualnet3d.deployment.conversion import input_names, to_exported_program, to_onnx, to_openvino
 from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.deployment.manifest import MANIFEST_FILE, Manifest, check_files
 from mutualnet3d.deployment.onnx_runner import OnnxRunner
@@ -148,7 +148,7 @@ def build_runner(network: DenseNetwork, target: Target) -> Runner:
     """A runner of a sub-network in memory; onnxruntime and openvino convert it first."""
     if target.backend == "torch":
         return TorchRunner(network, target)
-    model = to_onnx(to_exported_program(network))
+    model = to_onnx(to_exported_program(network), input_names(network.description))
     if target.backend == "onnxruntime":
         return OnnxRunner(model, network.description, target)
     return OpenVinoRunner(to_openvino(model), network.description, target)

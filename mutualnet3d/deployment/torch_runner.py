@@ -31,7 +31,7 @@ class TorchRunner(Runner):
         self._dtype = getattr(torch, target.precision)
         graph = copy.deepcopy(network.graph).eval().to(target.device, self._dtype)
         if classifier := _classifier(graph):
-            classifier.float()
+            graph.set_submodule(classifier, Float32Linear.from_linear(graph.get_submodule(classifier)))
         for layer in graph.modules():
             weight = getattr(layer, "weight", None)
             if isinstance(weight, torch.Tensor) and weight.ndim in _LAYOUTS:
@@ -47,11 +47,25 @@ class TorchRunner(Runner):
             return self._graph(*inputs, *(box.to(device) for box in boxes or ())).float()
 
 
-def _classifier(graph: torch.fx.GraphModule) -> nn.Module | None:
-    """The linear layer that computes the logits: it stays float32, as in training."""
+class Float32Linear(nn.Linear):
+    """``torch.nn.Linear`` in float32, whatever it reads."""
+
+    @classmethod
+    def from_linear(cls, linear: nn.Linear) -> Float32Linear:
+        """A layer that shares the parameters of ``linear``, which become float32."""
+        layer = cls.__new__(cls)
+        layer.__dict__.update(linear.__dict__)
+        return layer.float()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.float())
+
+
+def _classifier(graph: torch.fx.GraphModule) -> str | None:
+    """Name of the linear layer that computes the logits: it stays float32, as in training."""
     (last,) = (node.args[0] for node in graph.graph.nodes if node.op == "output")
-    layer = graph.get_submodule(last.target) if last.op == "call_module" else None
-    return layer if isinstance(layer, nn.Linear) else None
+    is_linear = last.op == "call_module" and isinstance(graph.get_submodule(last.target), nn.Linear)
+    return last.target if is_linear else None
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from mutualnet3d.deployment.conversion import INPUTS, OPSET, to_exported_program, to_onnx, to_openvino
+from mutualnet3d.deployment.conversion import OPSET, input_names, to_exported_program, to_onnx, to_openvino
 from mutualnet3d.deployment.dense import DenseNetwork, Description
 from mutualnet3d.deployment.dense_file import load_dense, write_dense
 from mutualnet3d.deployment.extras import optional_module
@@ -25,8 +25,9 @@ BACKEND_OF = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}  
 def write_formats(folder: Path, network: DenseNetwork, formats: tuple[str, ...]) -> list[ExportedNetwork]:
     """Write ``network`` in each of ``formats``, as ``<configuration><suffix>``; parity is still to be measured."""
     written = []
+    names = input_names(network.description)
     program = to_exported_program(network) if set(formats) - {"torch"} else None
-    onnx_model = to_onnx(program) if {"onnx", "openvino"} & set(formats) else None
+    onnx_model = to_onnx(program, names) if {"onnx", "openvino"} & set(formats) else None
     for each in formats:
         path = folder / f"{network.description.configuration}{SUFFIXES[each]}"
         paths = [path]
@@ -42,7 +43,7 @@ def write_formats(folder: Path, network: DenseNetwork, formats: tuple[str, ...])
             openvino.save_model(to_openvino(onnx_model), path, compress_to_fp16=False)
             paths.append(path.with_suffix(".bin"))
         shapes = network.description.view_shapes()
-        inputs = {name: ("N", *shape[1:]) for name, shape in zip(INPUTS, shapes, strict=False)}
+        inputs = {name: ("N", *shape[1:]) for name, shape in zip(names, shapes, strict=True)}
         opset = OPSET if each == "onnx" else None
         written.append(ExportedNetwork(network.description.configuration, each, describe_files(paths), inputs, opset))
     return written

@@ -18,7 +18,7 @@ from mutualnet3d.models.network import AdaptiveNetwork
 _KEYS = {
     "DATA": (
         *("NUM_FRAMES", "SAMPLING_RATE", "TARGET_FPS", "USE_OFFSET_SAMPLING", "TEST_CROP_SIZE", "TRAIN_JITTER_SCALES"),
-        *("MEAN", "STD", "DECODING_BACKEND", "ENSEMBLE_METHOD"),
+        *("IN_VAL_CROP_RATIO", "MEAN", "STD", "DECODING_BACKEND", "ENSEMBLE_METHOD"),
     ),
     "MODEL": ("HEAD_ACT",),
     "TEST": ("DATASET", "BATCH_SIZE", "NUM_ENSEMBLE_VIEWS", "NUM_SPATIAL_CROPS"),

@@ -86,7 +86,7 @@ class VideoScorer(Scorer):
         views: dict[Configuration, list[torch.Tensor]] = {c: [] for c in self.configurations}
         with eval_mode(self.model):
             for clips in view_batches(seen.readable(items), self.cfg.TEST.BATCH_SIZE):
-                for configuration, scores in self.score(clips.permute(0, 4, 1, 2, 3)):
+                for configuration, scores in self.score(clips.movedim(-1, 1)):
                     views[configuration].append(scores)
         labels = [torch.as_tensor(item.label) for item in seen.items]
         return GridResult(
@@ -113,7 +113,7 @@ class VideoScorer(Scorer):
 
 
 def view_batches(items: Iterable[TestItem], size: int) -> Iterator[torch.Tensor]:
-    """The views of ``items`` in their order, in batches of ``size``, the last one smaller: uint8 (n, T, H, W, 3)."""
+    """The views of ``items`` in their order, in batches of ``size``, the last one smaller: uint8 (n, [T,] H, W, 3)."""
     views = (view for item in items for view in item.views().stored())
     while batch := list(islice(views, size)):
         yield torch.stack(batch)

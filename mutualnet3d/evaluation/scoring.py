@@ -43,7 +43,7 @@ class Scorer(ABC):
         """Scores, (n, K) or (R, K) on the device, at each configuration; what they compute alike is computed once.
 
         Args:
-            clips: uint8 (n, 3, T, H, W), stored channels last.
+            clips: uint8 (n, 3, [T,] H, W), stored channels last.
             boxes: float32 (R, 5), clip and box in its pixels.
         """
         if self._device.type == "cuda":

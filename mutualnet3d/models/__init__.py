@@ -1,4 +1,4 @@
-"""Slimmable video networks built from PySlowFast configs."""
+"""Slimmable networks of videos and images, built from configs."""
 
 from mutualnet3d.models.build import ARCHITECTURES, build_model
 from mutualnet3d.models.network import AdaptiveNetwork

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.fx
@@ -113,9 +113,15 @@ class X3DHead(nn.Module):
 
 def project(projection: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """The classifier outside autocast, at the precision of its weights: bfloat16 logits would quantise the losses."""
-    features = features.to(projection.weight.dtype)
+    with without_autocast():
+        return projection(features.to(projection.weight.dtype))
+
+
+@contextlib.contextmanager
+def without_autocast() -> Iterator[None]:
+    """Run the body outside any autocast."""
     with contextlib.ExitStack() as stack:
         for device in _AUTOCAST_DEVICES:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        return projection(features)
+        yield

@@ -1,7 +1,4 @@
-"""What every slimmable video network shares: from a clip and a configuration to the views that its backbone eats.
-
-Shapes: N clips, C channels, T frames, H height, W width, K classes, R boxes.
-"""
+"""What every slimmable network shares: a space, the views of a configuration, and which of them are calibrated."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import torch
 from torch import nn
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
-from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activate, activation_of
+from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activation_of
 from mutualnet3d.models.space import space_from_config
 from mutualnet3d.pathways import PathwayRule
 
@@ -19,109 +16,39 @@ from mutualnet3d.pathways import PathwayRule
 class AdaptiveNetwork(nn.Module):
     """Mixin that makes a slimmable backbone run at any configuration of its space.
 
-    A concrete network is ``class Slow(AdaptiveNetwork, SlowBackbone)``: the backbone is an ordinary network of
-    ``forward(*views, boxes=None)``, whose layers were made slimmable; ``dense_class`` names it, so an extracted
-    sub-network is an instance of it.
+    A concrete network is ``class Slow(VideoNetwork, SlowBackbone)`` or ``class ResNet(ImageNetwork,
+    torchvision.models.ResNet)``: the backbone is an ordinary network of ``forward(*views)``, whose layers were made
+    slimmable; ``dense_class`` names it, so an extracted sub-network is an instance of it. ``forward(clip,
+    configuration)`` gives logits, always; it is that of :class:`VideoNetwork` or :class:`ImageNetwork`.
 
     Attributes:
         space: the configurations that the network runs at.
         alpha: frames of the clip per frame of the Slow pathway; 1 for one-branch networks.
-        num_frames: frames of a training clip.
+        num_frames: frames of a training clip; ``None`` for images.
+        input_channels: of the clip or the image.
+        detects: whether it needs boxes, and its logits are per box.
         statistics_provenance: of calibrated configurations, where their statistics come from; ``calibrate`` fills it.
         training_provenance: method, clips, seconds and the like of the weights' training, which fills it.
     """
 
     space: ConfigurationSpace
-    alpha: int
-    num_frames: int
+    num_frames: int | None
     input_channels: int
-    detects: bool
-    has_fast_pathway: bool
     statistics_provenance: dict[Configuration, dict]
     training_provenance: dict
+    alpha: int = 1
+    has_fast_pathway: bool = False
+    detects: bool = False
 
     def configure(self, cfg) -> None:
         """Read from ``cfg`` what this mixin needs."""
         self.space = space_from_config(cfg)
-        self.num_frames, self.input_channels = cfg.DATA.NUM_FRAMES, cfg.DATA.INPUT_CHANNEL_NUM[0]
-        self.detects = cfg.DETECTION.ENABLE
+        self.num_frames = None if self.space.temporal is None else cfg.DATA.NUM_FRAMES
+        self.input_channels = cfg.DATA.INPUT_CHANNEL_NUM[0]
         self.statistics_provenance, self.training_provenance = {}, {}
 
-    def forward(
-        self,
-        clip: torch.Tensor,
-        configuration: Configuration | None = None,
-        boxes: torch.Tensor | None = None,
-        *,
-        shared: tuple[torch.Tensor, ...] = (),
-    ) -> torch.Tensor:
-        """Logits of ``clip`` at ``configuration`` (default: full).
-
-        Args:
-            clip: (N, C, T, H, W) float, normalised, at full resolution.
-            configuration: a member of ``space``.
-            boxes: for detection networks, (R, 5) float rows ``[clip index, x1, y1, x2, y2]`` in full-resolution pixels.
-            shared: what :meth:`shared_features` made of this clip, to be used instead of computing it again.
-
-        Returns:
-            (N, K) logits, or (R, K) for detection.
-
-        Raises:
-            ConfigurationError: the configuration is outside the space.
-            NotCalibratedError: in eval mode, the configuration has no BatchNorm statistics.
-            ValueError: the clip or the boxes have another shape or type.
-        """
-        views = self.pathways(clip, configuration)
-        if boxes is not None:
-            boxes = self.pathway_boxes(boxes, clip, views)
-        with activate(self, configuration):
-            if shared:
-                return self.slow_pathway(views[0], shared, boxes)
-            return super().forward(*views, boxes=boxes)
-
-    def shared_features(
-        self, clip: torch.Tensor, configuration: Configuration | None = None
-    ) -> tuple[torch.Tensor, ...]:
-        """What every configuration computes alike: SlowFast's Fast pathway and lateral features; () for one branch.
-
-        In training mode they are the same for all configurations (batch statistics of the same clip); in eval mode for
-        those of one group of :meth:`sharing_groups`, so ``configuration`` says whose statistics to use.
-        """
-        if not self.has_fast_pathway:
-            return ()
-        fast = self.pathways(clip, configuration)[1]
-        with activate(self, configuration):
-            return self.fast_pathway(fast)
-
-    def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
-        """``configurations`` in groups whose members have equal statistics in all layers with fixed channels only."""
-        fixed = [norm for norm in self.batch_norms() if not any(s.slimmable for s in norm.slim.segments)]
-        groups: list[list[Configuration]] = []
-        for configuration in configurations:
-            for group in groups:
-                if all(_equal_statistics(norm, group[0], configuration, self.space.full) for norm in fixed):
-                    group.append(configuration)
-                    break
-            else:
-                groups.append([configuration])
-        return groups
-
-    def can_share(self, configurations: Sequence[Configuration]) -> bool:
-        """Whether :meth:`shared_features` now serves all ``configurations``: not where frozen BatchNorms differ."""
-        frozen = any(not norm.training for norm in self.batch_norms())
-        return not frozen or len(self.sharing_groups(configurations)) == 1
-
-    def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
-        """One box a clip that spans its frames, (N, 5), for detection networks; ``None`` for others."""
-        if not self.detects:
-            return None
-        count, height, width = clip.shape[0], *clip.shape[3:]
-        boxes = torch.tensor([[0.0, 0.0, 0.0, width, height]], device=clip.device).repeat(count, 1)
-        boxes[:, 0] = torch.arange(count, device=clip.device)
-        return boxes
-
     def pathways(self, clip: torch.Tensor, configuration: Configuration | None = None) -> tuple[torch.Tensor, ...]:
-        """The inputs of the backbone: ``(slow,)`` or ``(slow, fast)``; see :meth:`PathwayRule.views`."""
+        """The inputs of the backbone: ``(slow,)``, ``(slow, fast)`` or ``(image,)``; see :meth:`PathwayRule.views`."""
         return self.pathway_rule.views(clip, configuration)
 
     @property
@@ -129,11 +56,33 @@ class AdaptiveNetwork(nn.Module):
         """How clips become the inputs of this network, as a value that a deployment keeps."""
         return PathwayRule(self.space, self.alpha, self.has_fast_pathway, self.input_channels)
 
+    def shared_features(
+        self, clip: torch.Tensor, configuration: Configuration | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """What every configuration computes alike, to be given to :meth:`forward`; () where that is nothing."""
+        return ()
+
+    def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
+        """``configurations`` in groups that one :meth:`shared_features` serves in eval mode."""
+        return [list(configurations)]
+
+    def can_share(self, configurations: Sequence[Configuration]) -> bool:
+        """Whether one :meth:`shared_features` now serves all ``configurations``."""
+        return True
+
+    def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
+        """One box a clip that spans its frames, for detection networks; ``None`` for others."""
+        return None
+
     @property
     def calibrated(self) -> tuple[Configuration, ...]:
-        """The configurations whose BatchNorm statistics the network holds; full has its running ones."""
-        banks = [norm.statistics for norm in self.batch_norms()]
-        return (self.space.full, *(c for c in banks[0] if all(c in bank for bank in banks)))
+        """The configurations whose BatchNorm statistics the network holds; full has its running ones.
+
+        A network without BatchNorm (VGG-16) needs none: of it, those that calibration was asked for.
+        """
+        banks = [norm.statistics for norm in self.batch_norms()] or [self.statistics_provenance]
+        known = (c for c in banks[0] if c != self.space.full and all(c in bank for bank in banks))
+        return (self.space.full, *known)
 
     def require_statistics(self, configuration: Configuration) -> None:
         """NotCalibratedError unless ``configuration`` can be evaluated."""
@@ -141,18 +90,5 @@ class AdaptiveNetwork(nn.Module):
             norm.statistics_of(activation_of(configuration, self.space.full))
 
     def batch_norms(self) -> Iterator[nn.Module]:
-        """The slimmable BatchNorm layers."""
+        """The slimmable BatchNorm layers, which hold the statistics."""
         return (m for m in self.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))
-
-    def pathway_boxes(
-        self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]
-    ) -> tuple[torch.Tensor, ...]:
-        """``boxes`` (R, 5) of the clip in the pixels of each view; see :meth:`PathwayRule.boxes`."""
-        return self.pathway_rule.boxes(boxes, clip, views)
-
-
-def _equal_statistics(norm: nn.Module, one: Configuration, other: Configuration, full: Configuration) -> bool:
-    pairs = zip(
-        norm.statistics_of(activation_of(one, full)), norm.statistics_of(activation_of(other, full)), strict=True
-    )
-    return all(a is b or torch.equal(a, b) for a, b in pairs)

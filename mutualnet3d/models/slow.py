@@ -7,8 +7,8 @@ from torch import nn
 
 from mutualnet3d.layers import make_slimmable
 from mutualnet3d.models.heads import BasicHead, RoIHead
-from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks, run_pathway
+from mutualnet3d.models.video_network import VideoNetwork
 
 TEMPORAL_KERNELS = {1: 1, 2: 1, 3: 1, 4: 3, 5: 3}
 
@@ -46,7 +46,7 @@ class SlowBackbone(nn.Module):
         return self.head([x], boxes)
 
 
-class Slow(AdaptiveNetwork, SlowBackbone):
+class Slow(VideoNetwork, SlowBackbone):
     """Slow at any configuration of its space, with PySlowFast's parameter names.
 
     Args:
@@ -54,8 +54,6 @@ class Slow(AdaptiveNetwork, SlowBackbone):
     """
 
     dense_class = SlowBackbone
-    has_fast_pathway = False
-    alpha = 1
 
     def __init__(self, cfg):
         super().__init__(cfg)

@@ -8,9 +8,9 @@ from torch import nn
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import Channels, make_slimmable
 from mutualnet3d.models.fusion import AdaptiveFusion
-from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.resnet import BranchRule, build_stage, check_resnet, initialise, pyslowfast_blocks, run_pathway
 from mutualnet3d.models.slow import build_head
+from mutualnet3d.models.video_network import VideoNetwork
 
 TEMPORAL_KERNELS = {1: (1, 5), 2: (1, 3), 3: (1, 3), 4: (3, 3), 5: (3, 3)}
 
@@ -85,7 +85,7 @@ class SlowFastBackbone(nn.Module):
         return [(self.s1_fuse, self.s2), (self.s2_fuse, self.s3), (self.s3_fuse, self.s4), (self.s4_fuse, self.s5)]
 
 
-class SlowFast(AdaptiveNetwork, SlowFastBackbone):
+class SlowFast(VideoNetwork, SlowFastBackbone):
     """SlowFast at any configuration of its space, with PySlowFast's parameter names.
 
     Args:

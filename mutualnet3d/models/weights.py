@@ -1,7 +1,8 @@
 """Weights from elsewhere into a network of ours, by name, with a report. Nothing is dropped in silence.
 
-Read: checkpoints of PySlowFast and of this package (``.pyth``), caffe2 (``.pkl``), pytorchvideo, and 2-D ResNets of
-torchvision or PySlowFast, which are inflated.
+Read: checkpoints of PySlowFast and of this package (``.pyth``), caffe2 (``.pkl``), pytorchvideo, 2-D ResNets of
+torchvision or PySlowFast, which are inflated; into image networks torchvision's (``.pth``), whose names they have, and
+those of the authors' 2-D code.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from mutualnet3d.models.artefact import read_provenance
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.weight_files import read_weight_file
 from mutualnet3d.models.weight_fitting import fit, is_flat, listed, refuse_unfit, shape_of
+from mutualnet3d.models.weight_mutualnet import is_mutualnet, is_running_statistic, mutualnet_converter
 from mutualnet3d.models.weight_names import STATISTICS, from_caffe2, from_pytorchvideo, from_torchvision
 
 _logger = logging.getLogger(__name__)
+
+MUTUALNET = "MutualNet 2-D"
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,16 @@ class LoadReport:
 
     Attributes:
         source: the file, or ``state dict``.
-        layout: ``own names``, ``pytorchvideo``, ``caffe2`` or ``torchvision 2-D``; ``, inflated`` where that happened.
+        layout: ``own names`` (torchvision's for image networks), ``pytorchvideo``, ``caffe2``, ``torchvision 2-D`` or
+            ``MutualNet 2-D``; ``, inflated`` where that happened.
         matched: names in the network that were loaded.
         created: names in the network that got the values of a layer which does nothing, because the source has no such
             layer (the shortcut BatchNorm of X3D that pytorchvideo leaves out).
         reinitialised: names left as the network was initialised because the source has another shape; each with both.
         missing: names in the network that the source lacks, and that were allowed to.
         unexpected: names in the source that the network lacks.
-        ignored: names in the source that are no weights of a network (momentum, learning rate, iteration).
+        ignored: names in the source that are no weights of a network (momentum, learning rate, iteration, running
+            statistics of no known sub-network).
     """
 
     source: str
@@ -52,6 +58,12 @@ class LoadReport:
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def lacks_statistics(self) -> bool:
+        """Whether BatchNorms were loaded without running statistics: calibrate full too before it is evaluated."""
+        layers = {name.rpartition(".")[0] for name in self.missing if is_running_statistic(name)}
+        return any(f"{layer}.weight" in self.matched for layer in layers)
 
     def __str__(self) -> str:
         lines = [f"{self.source} ({self.layout}): {len(self.matched)} entries loaded"]
@@ -84,7 +96,8 @@ def load_weights(
 
     Args:
         model: a network with PySlowFast's names (Slow, SlowFast, X3D) or torchvision's (image networks).
-        source: a file, a state dict, or a dict that holds one under ``model_state``, ``state_dict`` or ``blobs``.
+        source: a file, a state dict, or a dict that holds one under ``model_state``, ``state_dict``, ``model``
+            or ``blobs``.
         allow_missing: prefixes or patterns (``head.*``, ``s?_fuse.``) of names that may be absent or of another shape.
         inflate: True or "auto": 2-D convolutions are repeated over the temporal kernel of the network's and divided by
             its length. For SlowFast this fills the Slow pathway; the Fast pathway, the fusions and the convolutions
@@ -110,6 +123,8 @@ def load_weights(
     allowed = (allow_missing,) if isinstance(allow_missing, str) else tuple(allow_missing)
     expected = {key: value for key, value in model.state_dict().items() if not STATISTICS.search(key)}
     entries, report = _rename(raw, is_caffe2, expected, LoadReport(name, "own names"))
+    if report.layout == MUTUALNET:
+        allowed += ("*.running_mean", "*.running_var")
     if report.layout == "pytorchvideo":
         created = _neutral_shortcut_norms(model, expected, entries)
         entries, report = entries | created, replace(report, created=tuple(created))
@@ -133,6 +148,8 @@ def load_weights(
         missing=tuple(missing),
         unexpected=(*report.unexpected, *outcome.unexpected_keys),
     )
+    if report.lacks_statistics:
+        _logger.warning("%s: no BatchNorm statistics of the full network; calibrate it too before evaluating it", name)
     if report.unexpected:
         _logger.warning("%s: %d entries are not in the network and were not used", name, len(report.unexpected))
     return report
@@ -141,7 +158,7 @@ def load_weights(
 def _state_dict(found: Any, name: str) -> tuple[dict[str, torch.Tensor], bool]:
     """The names and tensors inside ``found``, and whether they are caffe2's."""
     is_caffe2 = False
-    for key in ("model_state", "state_dict", "blobs"):
+    for key in ("model_state", "state_dict", "model", "blobs"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found, is_caffe2 = found[key], key == "blobs"
             break
@@ -158,7 +175,7 @@ def _state_dict(found: Any, name: str) -> tuple[dict[str, torch.Tensor], bool]:
     if not state:
         raise WeightsError(
             f"{name} holds no tensors (keys: {listed([str(key) for key in found]) or 'none'}); weights are expected at "
-            "the top, or under model_state, state_dict or blobs"
+            "the top, or under model_state, state_dict, model or blobs"
         )
     return state, is_caffe2
 
@@ -188,7 +205,8 @@ def _rename(
         raise WeightsError(
             f"{report.source}: none of its names fits the network. Found: {listed(tuple(raw))}. The network has: "
             f"{listed(tuple(expected))}. Known layouts: PySlowFast and this package (.pyth), caffe2 (.pkl), "
-            "pytorchvideo (blocks.*), torchvision's bottleneck ResNets (layer1.*)"
+            "pytorchvideo (blocks.*), torchvision's bottleneck ResNets (layer1.*), the authors' 2-D code "
+            "(features.*.body.*)"
         )
     return entries, replace(report, unexpected=(*report.unexpected, *unexpected))
 
@@ -196,9 +214,16 @@ def _rename(
 def _rename_pytorch(
     raw: dict[str, torch.Tensor], expected: Mapping[str, torch.Tensor], report: LoadReport
 ) -> tuple[dict[str, torch.Tensor], LoadReport]:
+    bare = {re.sub(r"^((module|model)\.)+", "", key): value for key, value in raw.items()}  # DDP; PySlowFast's PTV zoo
+    if is_mutualnet(bare):
+        convert = mutualnet_converter(expected)
+        ignored = tuple(key for key in bare if is_running_statistic(key))
+        named = {key: convert(key) for key in bare if key not in ignored}
+        unknown = tuple(key for key, own in named.items() if own is None)
+        entries = {own: bare[key] for key, own in named.items() if own is not None}
+        return entries, replace(report, layout=MUTUALNET, ignored=ignored, unexpected=unknown)
     if any(key in expected for key in raw):
         return raw, report
-    bare = {re.sub(r"^((module|model)\.)+", "", key): value for key, value in raw.items()}  # DDP; PySlowFast's PTV zoo
     if any(key in expected for key in bare):
         return bare, report
     layouts: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (

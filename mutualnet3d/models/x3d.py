@@ -14,8 +14,8 @@ from torch import nn
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import make_divisible, make_slimmable
 from mutualnet3d.models.heads import X3DHead
-from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.resnet import BranchRule, check_common, initialise, pyslowfast_blocks
+from mutualnet3d.models.video_network import VideoNetwork
 
 STEM_TEMPORAL_KERNEL, STAGE_TEMPORAL_KERNEL = 5, 3
 SE_RATIO = 0.0625
@@ -56,7 +56,7 @@ class X3DBackbone(nn.Module):
         return self.head([x], boxes)
 
 
-class X3D(AdaptiveNetwork, X3DBackbone):
+class X3D(VideoNetwork, X3DBackbone):
     """X3D at any configuration of its space.
 
     Args:
@@ -64,8 +64,6 @@ class X3D(AdaptiveNetwork, X3DBackbone):
     """
 
     dense_class = X3DBackbone
-    has_fast_pathway = False
-    alpha = 1
 
     def __init__(self, cfg):
         super().__init__(cfg)

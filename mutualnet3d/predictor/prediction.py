@@ -41,7 +41,7 @@ class StageTimes:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a video shows, and what it took to say so.
+    """What a video or image shows, and what it took to say so.
 
     Attributes:
         configuration: that was run.
@@ -84,11 +84,13 @@ class Detections:
     times: StageTimes
 
 
-def checked_views(views: tuple[int, int]) -> tuple[int, int]:
-    """``views``; DataError unless they are a pair: at least 1 temporal clip, and 1 or 3 spatial crops."""
+def checked_views(views: tuple[int, int], images: bool = False) -> tuple[int, int]:
+    """``views``; DataError unless they are at least 1 temporal clip, and 1 or 3 spatial crops; of images 1 and 1."""
     whole = isinstance(views, (tuple, list)) and all(isinstance(v, int) and not isinstance(v, bool) for v in views)
     if not whole or len(views) != 2 or views[0] < 1 or views[1] not in (1, 3):
         raise DataError(f"views {views!r} must be (temporal clips, at least 1; spatial crops, 1 or 3), such as (10, 3)")
+    if images and tuple(views) != (1, 1):
+        raise DataError(f"views {views!r} of an image: it has one; leave views at (1, 1)")
     return views[0], views[1]
 
 

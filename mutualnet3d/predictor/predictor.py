@@ -1,4 +1,4 @@
-"""A budget and a video in, classes out: the query table chooses, the sub-network is built when it is first needed."""
+"""A budget and a video or image in, classes out: the query table chooses, sub-networks are built when first needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mutualnet3d.data.memory import FramesInMemory
 from mutualnet3d.data.sampling import key_frame_number
 from mutualnet3d.data.views import VideoViews
 from mutualnet3d.deployment import Deployment, open_deployment
-from mutualnet3d.errors import DeploymentError
+from mutualnet3d.errors import DataError, DeploymentError
 from mutualnet3d.predictor.choice import Budget, choose, chosen_by_budgets, entry_of
 from mutualnet3d.predictor.labels import LabelRule
 from mutualnet3d.predictor.people import BoxArray, Detector, People, key_seconds, people_of
@@ -120,27 +120,30 @@ class AdaptivePredictor:
         fps: float = 30.0,
         **budget: Unpack[Budget],
     ) -> Prediction:
-        """The classes of a whole video, at the configuration that :meth:`choose` names.
+        """The classes of a whole video, or of an image, at the configuration that :meth:`choose` names.
 
         Args:
             source: a video file; or all its frames, uint8 (F, H, W, 3), RGB; or what ``open_video`` gave this thread.
+                For a network of images an image file, whose EXIF orientation counts; or its pixels, uint8 (H, W, 3).
             top_k: labels, at least 1; default 5, or with a threshold all above it.
             threshold: name the labels whose probability is at least so much: for videos with several labels.
             views: temporal clips and spatial crops (1 or 3) whose scores are joined; ``(10, 3)`` as papers do. The
-                table's accuracies hold for those that its provenance names.
+                table's accuracies hold for those that its provenance names. Of an image ``(1, 1)``.
             fps: frames per second of frames in memory; a file knows its own.
             budget: ``max_gmacs``, ``max_latency_ms``, ``min_accuracy`` or ``configuration``; see :meth:`choose`.
 
         Raises:
-            VideoError: the file cannot be read.
+            VideoError: the file cannot be read, or is an image where the network takes videos, or the reverse.
             DataError: frames of another shape or type; another argument out of bounds; class names of another number.
             DeploymentError: a detection network, which needs :meth:`detect`.
             BudgetError, QueryTableError, ConfigurationError: see :meth:`choose`.
         """
-        rule, views, entry = LabelRule(top_k, threshold), checked_views(views), self._chosen(False, budget)
+        preprocessing = self.deployment.preprocessing
+        images = preprocessing.clip is None
+        rule, views, entry = LabelRule(top_k, threshold), checked_views(views, images), self._chosen(False, budget)
         start = time.perf_counter()
-        with opened(source, fps) as video:
-            cut = self.deployment.preprocessing.cut_video(video, *views)
+        with opened(source, fps, images) as video:
+            cut = preprocessing.cut_video(video, *views)
             read = _reading(video, start)
         return self._run(entry, cut, rule, *read)
 
@@ -155,8 +158,10 @@ class AdaptivePredictor:
         """The classes of one clip: exactly these frames, uint8 (T, H, W, 3), RGB, one centre view.
 
         T is the length that the network was trained with, or another that the temporal resolution scales with, at least
-        ``alpha``. The rest is as for :meth:`predict`.
+        ``alpha``. The rest is as for :meth:`predict`; a network of images has no clips, and raises DataError.
         """
+        if self.deployment.preprocessing.clip is None:
+            raise DataError("this network classifies images, which are no clips: call predict(image) with one of them")
         rule, entry = LabelRule(top_k, threshold), self._chosen(False, budget)
         start = time.perf_counter()
         cut = self.deployment.preprocessing.cut_clip(checked_frames(frames, self.deployment.pathways.alpha))

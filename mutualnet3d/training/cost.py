@@ -19,7 +19,7 @@ WIDTHS = 16  # at which the uniform width is counted, the middles of equal parts
 # networks of so few channels that most widths are the same to about 1 %
 
 
-def expected_step_gmacs(model: AdaptiveNetwork, method: Method, share: bool = True) -> float:
+def expected_step_gmacs(model: AdaptiveNetwork, method: Method, share: bool = True, crop: int | None = None) -> float:
     """10^9 multiply-adds of the forward passes of one clip in an iteration, expected over the draws.
 
     Counted on the sub-networks themselves: every resolution is, of the uniform width ``WIDTHS`` values are. The
@@ -28,11 +28,28 @@ def expected_step_gmacs(model: AdaptiveNetwork, method: Method, share: bool = Tr
     Args:
         share: count what all configurations compute alike (SlowFast's Fast pathway) once, as training runs it; False
             = with every configuration, as papers add it up.
+        crop: of ``complexities``; default: training crop.
     """
     places = [_possible(slot, method) for slot in method.slots]
-    costs = complexities(model, {c for place in places for c in place})
+    costs = complexities(model, {c for place in places for c in place}, crop)
     expected = sum(sum(costs[c].gmacs for c in place) / len(place) for place in places)
-    return expected - (len(places) - 1) * _shared_gmacs(model) if share and len(places) > 1 else expected
+    return expected - (len(places) - 1) * _shared_gmacs(model, crop) if share and len(places) > 1 else expected
+
+
+def paper_factor(method: Method) -> float:
+    """The expected cost of an iteration over that of full, as the paper reckons it (tables III and IV).
+
+    A configuration costs w^2 s^2 t, all relative to full; the mean of w^2 over a range is exact.
+    """
+    (low, high), full = method.space.width, method.space.full
+
+    def share(slot: Slot) -> float:
+        squared = (low**2 + low * high + high**2) / 3 if slot.width is None else slot.width**2
+        resolutions = method.resolutions if slot.resolution is None else [slot.resolution]
+        sizes = [(s / full.spatial) ** 2 * (t / full.temporal if t else 1.0) for s, t in resolutions]
+        return squared / high**2 * sum(sizes) / len(sizes)
+
+    return sum(share(slot) for slot in method.slots)
 
 
 def _possible(slot: Slot, method: Method) -> list[Configuration]:
@@ -44,11 +61,11 @@ def _possible(slot: Slot, method: Method) -> list[Configuration]:
     return [Configuration(width, *resolution) for width in widths for resolution in resolutions]
 
 
-def _shared_gmacs(model: AdaptiveNetwork) -> float:
+def _shared_gmacs(model: AdaptiveNetwork, crop: int | None) -> float:
     """Of one clip: what ``model.shared_features`` computes once for all configurations."""
     if not model.has_fast_pathway:
         return 0.0
-    crop = model.space.spatial[-1]
+    crop = crop or model.space.spatial[-1]
     clip = torch.empty(1, model.input_channels, model.num_frames, crop, crop, device="meta")
     dense = copy_dense(model, FULL, skeleton=True).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.models.space import space_from_config
 
@@ -29,6 +30,12 @@ def choose_device(cfg) -> torch.device:
             + (" and lower TRAIN.BATCH_SIZE and SOLVER.BASE_LR alike" if found else " to run on the CPU")
         )
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def to_device(model: torch.nn.Module, cfg) -> torch.nn.Module:
+    """``model`` on the device of ``cfg``, its convolutions stored channels last: as clips and images come."""
+    layout = torch.channels_last if is_image_network(cfg) else torch.channels_last_3d
+    return model.to(choose_device(cfg), memory_format=layout)
 
 
 def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.AbstractContextManager]:

@@ -33,7 +33,7 @@ from mutualnet3d.methods import Method
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.cost import check_method, training_provenance
-from mutualnet3d.training.device import build_autocast, build_scaler, choose_device
+from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
 from mutualnet3d.training.exchange import exchange_gradients, share_of_batch
 from mutualnet3d.training.interrupt import StopRequest, stop_request
 from mutualnet3d.training.log import Progress, describe, write_json_line
@@ -90,7 +90,7 @@ class _Run:
     def __init__(self, model: AdaptiveNetwork, cfg, lists: Lists, processes: Processes):
         self.cfg, self.lists, self.processes = cfg, lists, processes
         self.device = choose_device(cfg)
-        self.model = model.to(self.device, memory_format=torch.channels_last_3d)
+        self.model = to_device(model, cfg)
         self.exchanging = exchange_gradients(self.model, cfg, processes)
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)

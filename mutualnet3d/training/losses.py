@@ -6,6 +6,7 @@ paper). Several labels: binary cross-entropy with the labels, then with full's s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,16 +32,20 @@ class MutualLoss:
 
 
 def build_loss(cfg) -> MutualLoss:
-    """The losses of MODEL.LOSS_FUNC. All of ours take logits, so ``bce`` is computed as ``bce_logit``."""
+    """The losses of MODEL.LOSS_FUNC. All of ours take logits, so ``bce`` is computed as ``bce_logit``.
+
+    SOLVER.LABEL_SMOOTHING acts on full's cross-entropy; the sub-networks learn full's prediction as it is.
+    """
     if cfg.MODEL.LOSS_FUNC == "cross_entropy":
-        return MutualLoss(_cross_entropy, _kl_divergence)
+        smoothed = functools.partial(_cross_entropy, smoothing=cfg.SOLVER.LABEL_SMOOTHING)
+        return MutualLoss(smoothed, _kl_divergence)
     if cfg.MODEL.LOSS_FUNC in ("bce", "bce_logit"):
         return MutualLoss(_binary_cross_entropy, _binary_distillation)
     raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r} is not one of cross_entropy, bce, bce_logit")
 
 
-def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(logits.float(), labels)
+def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
 
 def _kl_divergence(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,8 @@ from mutualnet3d.errors import ConfigError
 def build_optimizer(model: nn.Module, cfg) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW (SOLVER.OPTIMIZING_METHOD) over the trainable parameters.
 
-    Normalisation layers decay by BN.WEIGHT_DECAY, biases and vectors not at all with SOLVER.ZERO_WD_1D_PARAM,
-    everything else by SOLVER.WEIGHT_DECAY.
+    Normalisation layers decay by BN.WEIGHT_DECAY, biases and vectors not at all with SOLVER.ZERO_WD_1D_PARAM, depthwise
+    convolutions not at all with SOLVER.ZERO_WD_DEPTHWISE, everything else by SOLVER.WEIGHT_DECAY.
     """
     solver = cfg.SOLVER
     if solver.LAYER_DECAY != 1.0 or solver.LARS_ON:
@@ -20,15 +20,16 @@ def build_optimizer(model: nn.Module, cfg) -> torch.optim.Optimizer:
     groups = {cfg.BN.WEIGHT_DECAY: [], 0.0: [], solver.WEIGHT_DECAY: []}
     for module in model.modules():
         is_norm = isinstance(module, nn.modules.batchnorm._NormBase)
+        is_depthwise = isinstance(module, nn.modules.conv._ConvNd) and 1 < module.groups == module.in_channels
         for parameter in module.parameters(recurse=False):
             if not parameter.requires_grad:
                 continue
             if is_norm:
                 decay = cfg.BN.WEIGHT_DECAY
-            elif solver.ZERO_WD_1D_PARAM and parameter.ndim == 1:
-                decay = 0.0
+            elif parameter.ndim == 1:
+                decay = 0.0 if solver.ZERO_WD_1D_PARAM else solver.WEIGHT_DECAY
             else:
-                decay = solver.WEIGHT_DECAY
+                decay = 0.0 if solver.ZERO_WD_DEPTHWISE and is_depthwise else solver.WEIGHT_DECAY
             groups[decay].append(parameter)
     parameters = [{"params": group, "weight_decay": decay} for decay, group in groups.items() if group]
     if not parameters:

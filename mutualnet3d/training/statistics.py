@@ -13,10 +13,9 @@ from torch.utils.data import Sampler
 
 from mutualnet3d.calibration import calibrate, discard_statistics
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import Entries, EpochSampler, list_files, normalise, train_dataset, train_loader
+from mutualnet3d.data import Entries, EpochSampler, describe_list, normalise, train_dataset, train_loader
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
-from mutualnet3d.files import sha256
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.training.device import choose_device
@@ -52,10 +51,7 @@ def calibration_batches(cfg, entries: Entries) -> int:
 
 def statistics_source(cfg, entries: Entries, batch_size: int = 0) -> dict:
     """Where statistics computed on :func:`training_batches` come from, as plain values."""
-    files = list_files(cfg, "train")
-    return {
-        "list": ", ".join(map(str, files)),
-        "list_sha256": ", ".join(map(sha256, files)),
+    return describe_list(entries, cfg, "train") | {
         "batch_size": batch_size_of(cfg, entries, batch_size),
         "seed": cfg.RNG_SEED + 1,
     }
@@ -74,7 +70,7 @@ def training_batches(
     batch_size: int = 0,
     share: Processes = ALONE,
 ) -> Iterator[torch.Tensor]:
-    """``num_batches`` normalised batches (N, 3, T, H, W) of training clips, for calibration; always the same ones.
+    """``num_batches`` normalised batches (N, 3, [T,] H, W) of training clips, for calibration; always the same ones.
 
     The seed differs from training's, so that the clips are other ones than those the weights were last fitted to. Of
     several processes each decodes and gives every ``world_size``-th of these batches.

@@ -141,6 +141,8 @@ def views_text(run: RunFolder) -> str:
     crop, frames = known.get("crop"), known.get("frames")
     if "key_frames" in known:
         return f"{frames} frames around a key frame, shorter side {crop} pixels, not cropped"
+    if "frames" in known and frames is None:
+        return f"one centre view, {crop} x {crop} pixels"
     recorded = known.get("views")
     views = (recorded.get("temporal"), recorded.get("spatial")) if isinstance(recorded, dict) else None
     if run.scores is not None:

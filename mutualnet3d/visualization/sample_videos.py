@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mutualnet3d.configuration import Configuration, frame_indices
-from mutualnet3d.data.decode import open_video
+from mutualnet3d.data.images import open_media
 from mutualnet3d.errors import DataError, VideoError
 from mutualnet3d.visualization.run_folder import TestScores
 
@@ -76,13 +76,14 @@ def sample_videos(scores: TestScores) -> tuple[SampleVideo, ...]:
 
 
 def film_strip(path: str) -> bytes:
-    """``FRAMES`` frames from the first to the last, side by side, ``SHORT_SIDE`` pixels high: a JPEG.
+    """``FRAMES`` frames from the first to the last, side by side, ``SHORT_SIDE`` pixels high: a JPEG; of an image one.
 
     Raises:
         VideoError: the video is gone or cannot be decoded.
     """
-    with open_video(path) as video:
-        frames = video.frames(frame_indices(video.num_frames, FRAMES), short_side=SHORT_SIDE)
+    with open_media(path) as video:
+        shown = min(FRAMES, video.num_frames)
+        frames = video.frames(frame_indices(video.num_frames, shown), short_side=SHORT_SIDE)
     height, width = frames.shape[1:3]
     scale = SHORT_SIDE / height
     width = max(1, min(round(width * scale), round(WIDEST * SHORT_SIDE)))

@@ -16,7 +16,7 @@ SLOWFAST = [
     *("DATA.TEST_CROP_SIZE", 32, "MUTUALNET.SPATIAL", [20, 32]),
 ]
 SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}: of real ones
-    "counting.py": ["--crop", 64, "--sample", 1, "--widths", 2, "--recipes", "MN_SLOW_8x8"],
+    "counting.py": ["--crop", 64, "--sample", 1, "--widths", 2, "--recipes", "ImageNet/MN_MOBILENET_V1"],
     "deployed.py": [
         *("--networks", "x3d", "--widths", 0.63, "--threads", 1, "--crop", 64, "--repeats", 1, "--backends", "torch")
     ],
@@ -31,7 +31,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
 }
 SAYS = {
-    "counting.py": r"MN_SLOW_8x8 +18 configurations in +[\d.]+ s; one by one",
+    "counting.py": r"MN_MOBILENET_V1 +6 configurations in .*; one by one.*\n.*step [\d.]+ by the paper's formula",
     "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
     "faults.py": r"1 runs were begun again .* lost or different: nothing",
     "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",

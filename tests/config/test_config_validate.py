@@ -27,6 +27,16 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         (["DATA.TRAIN_JITTER_SCALES", [320, 256]], "must not exceed"),
         (["DATA.DECODING_BACKEND", "ffmpeg"], "DATA.DECODING_BACKEND is 'ffmpeg'.*pyav, decord"),
         (["DATA.ENSEMBLE_METHOD", "mean"], "one of sum, max"),
+        (
+            ["IMAGE.AUGMENTATION", "strong"],
+            "IMAGE.AUGMENTATION is 'strong'; it must be one of none, cifar, resnet, mobile",
+        ),
+        (["DATA.IN_VAL_CROP_RATIO", 1.2], "DATA.IN_VAL_CROP_RATIO is 1.2; it must be above 0 and at most 1"),
+        (["SOLVER.LABEL_SMOOTHING", 1.0], r"SOLVER.LABEL_SMOOTHING is 1.0; it must lie in \[0, 1\)"),
+        (
+            ["SOLVER.LABEL_SMOOTHING", 0.1, "MODEL.LOSS_FUNC", "bce"],
+            "LABEL_SMOOTHING is 0.1; MODEL.LOSS_FUNC bce does not",
+        ),
         (["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC is 'mse'.*cross_entropy"),
         (["MODEL.DROPOUT_RATE", 1], "MODEL.DROPOUT_RATE is 1.0"),
         (["MODEL.NUM_CLASSES", 0], "MODEL.NUM_CLASSES is 0"),

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from image_files import write_folder
 from video_files import write_video
 
 from mutualnet3d.data import check
@@ -97,3 +98,18 @@ def test_exit_codes(videos, capsys):
     assert capsys.readouterr().err.startswith("check_data.py: nowhere.csv: cannot be read")
     with pytest.raises(SystemExit, match="2"):
         check.main([])
+
+
+def test_images_and_folders_of_them(tmp_path, capsys):
+    root = write_folder(tmp_path / "images", {"train": 1}, ("ant", "bee"))
+    (root / "train" / "notes.txt").write_text("no image")
+    bad = root / "train" / "bee" / "000.jpg"
+    os.truncate(bad, bad.stat().st_size - 40)
+    assert check.main([str(root), "--workers", "1"]) == 1
+    good, other = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (good["path"], good["status"], good["frames"]) == (str(root / "train" / "ant" / "000.jpg"), "ok", 1)
+    assert (good["height"], good["width"]) == (32, 32)
+    assert (other["path"], other["reason"]) == (str(bad), "the JPEG file is cut off")
+    (tmp_path / "empty").mkdir()
+    assert check.main([str(tmp_path / "empty")]) == 2
+    assert "holds no images" in capsys.readouterr().err

@@ -190,7 +190,7 @@ def test_detection_goes_to_torch_alone(networks):
 def test_a_signal_after_openvino_runners_have_gone_reaches_its_handler(networks, tmp_path):
     """Each runner with a core of its own left the thread an alternate signal stack that no longer existed."""
     network = networks("x3d")
-    model = to_onnx(to_exported_program(dense_network(network, network.small)))
+    model = to_onnx(to_exported_program(dense_network(network, network.small)), ("slow",))
     (tmp_path / "net.onnx").write_bytes(model)
     code = f"""
 import gc, os, signal

@@ -175,3 +175,19 @@ def test_clipping():
     assert gradient_of("SOLVER.CLIP_GRAD_L2NORM", 100.0)[1] == pytest.approx([3.0, -0.5, 4.0])
     both = gradient_of("SOLVER.CLIP_GRAD_L2NORM", 1.0, "SOLVER.CLIP_GRAD_VAL", 1.0)[1]
     assert both == [1.0, -0.5, 1.0], "by value comes first, as in PySlowFast"
+
+
+def test_depthwise_convolutions_need_not_decay():
+    """As the paper trains MobileNets: no decay of depthwise convolutions, BatchNorm and biases."""
+    keys = ["SOLVER.WEIGHT_DECAY", 1e-4, "SOLVER.ZERO_WD_1D_PARAM", True, "BN.WEIGHT_DECAY", 0.0]
+    image = ["MODEL.ARCH", "mobilenet_v1", "IMAGE.WIDTH_FACTOR", 0.25, "MODEL.NUM_CLASSES", 3]
+    for zero in (True, False):
+        cfg = mn.load_config((), [*keys, *image, "SOLVER.ZERO_WD_DEPTHWISE", zero])
+        model = mn.build_model(cfg)
+        decay = {id(p): g["weight_decay"] for g in build_optimizer(model, cfg).param_groups for p in g["params"]}
+        found = {"depthwise": set(), "vector": set(), "other": set()}
+        for parameter in model.parameters():
+            one_channel = parameter.ndim == 4 and parameter.shape[1:] == (1, 3, 3)
+            kind = "depthwise" if one_channel else "vector" if parameter.ndim == 1 else "other"
+            found[kind].add(decay[id(parameter)])
+        assert found == {"depthwise": {0.0 if zero else 1e-4}, "vector": {0.0}, "other": {1e-4}}

@@ -205,6 +205,17 @@ def test_only_the_last_backward_exchanges_gradients(start):
     assert model.seen == [("1.0-32-4", False), ("0.63-20-2", False), ("0.813-32-2", True)]
 
 
+def test_labels_are_smoothed_for_full_alone():
+    logits, labels = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, 1, 1, 2])
+    plain, smooth = (build_loss(tiny_cfg("SOLVER.LABEL_SMOOTHING", share)) for share in (0.0, 0.2))
+    target = 0.8 * torch.nn.functional.one_hot(labels, 4) + 0.2 / 4
+    by_hand = -(target * logits.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(smooth.supervised(logits, labels), by_hand)
+    assert plain.supervised(logits, labels) != by_hand
+    teacher = logits.flip(0)
+    assert torch.equal(smooth.distilled(logits, teacher), plain.distilled(logits, teacher))
+
+
 def test_unknown_loss_is_refused():
     with pytest.raises(ConfigError, match="soft_cross_entropy"):
         build_loss(tiny_cfg("MODEL.LOSS_FUNC", "soft_cross_entropy"))
