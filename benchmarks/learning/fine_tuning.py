@@ -73,8 +73,8 @@ def trials(plan: Plan, seeds: list[int]) -> list[Trial]:
 def network(arch: str) -> list:
     """What both trainings of a network share; what is not here is the recipe's. The sizes are the demo's."""
     crop = SIZES[-1]
-    # The recipe's 512 fused channels before stage 5 are as many as its output: with the stride of 1 that detection wants
-    # nothing would tell the two apart. Half as wide a Fast pathway does.
+    # The recipe fuses to 512 channels before stage 5, as many as its output: with the stride of 1 of detection
+    # nothing would tell the two apart. A Fast pathway half as wide does.
     narrower = ["SLOWFAST.BETA_INV", 4] if arch == "slowfast" else []
     return [
         *narrower,
