@@ -22,7 +22,7 @@ def guarded(body: Callable[[], object], stopped: str = "stopped") -> int:
     try:
         body()
     except (MutualNetError, OSError) as error:
-        logger.error("%s: %s", type(error).__name__, error)
+        logger.error("%s: %s", type(error).__name__, " ".join(str(error).splitlines()))
         return FAILED
     except KeyboardInterrupt:
         logger.warning(stopped)

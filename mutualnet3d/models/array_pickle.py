@@ -39,7 +39,7 @@ def torch_stand_ins() -> list[Any]:
 
 
 class _Dtype:
-    """Stands for ``numpy.dtype``, whose pickled state could turn numbers into objects. Of the state the order counts."""
+    """Stands for ``numpy.dtype``, whose pickled state could turn numbers into objects."""
 
     def __init__(self, code: str | bytes, align: bool = False, copy: bool = False):
         code = code.decode("latin1") if isinstance(code, bytes) else code
@@ -59,7 +59,7 @@ class _Array(np.ndarray):
     """An array whose pickled state is checked; only :func:`_reconstruct` makes one."""
 
     def __setstate__(self, state: tuple) -> None:
-        *version, shape, dtype, fortran, data = state
+        *_, shape, dtype, fortran, data = state
         if not isinstance(dtype, _Dtype) or not isinstance(data, str | bytes | bytearray):
             raise Refused("numpy.ndarray of objects")
         data = data.encode("latin1") if isinstance(data, str) else bytes(data)

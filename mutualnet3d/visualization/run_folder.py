@@ -23,6 +23,7 @@ from mutualnet3d.query_table import QueryTable
 from mutualnet3d.visualization.training_log import TrainingLog, read_training_log
 
 Value = TypeVar("Value")
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of a file's values
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
             return None
         try:
             return read(folder / name)
-        except (MutualNetError, OSError, ValueError, KeyError, TypeError) as error:
+        except (MutualNetError, OSError, *MALFORMED) as error:
             notes.append(f"{name} cannot be read ({type(error).__name__}: {error}): {otherwise}")
             return None
 
@@ -154,7 +155,7 @@ def _read_scores(path: Path) -> TestScores | None:
         return None
     if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
         raise DataError(f"scores {scores.shape} do not fit {len(configurations)} configurations, {len(labels)} labels")
-    if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
+    if labels.dtype.kind != "i" or 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
         raise DataError(f"scores {scores.shape} do not fit the labels, or there are none")
     predictions = scores.argmax(2)
     best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0]
@@ -163,6 +164,8 @@ def _read_scores(path: Path) -> TestScores | None:
     ensemble, views = facts.get("ensemble_method") or "", facts.get("views")
     if views is not None:
         temporal, spatial = map(int, views)
+        if not (1 <= temporal < 1000 and 1 <= spatial < 1000):
+            raise DataError(f"views {temporal} x {spatial} of a video are not possible")
         views = temporal, spatial
     if ensemble == "sum" and views:
         best = best / np.prod(views)
@@ -181,11 +184,11 @@ def _read_scores(path: Path) -> TestScores | None:
 def _read_unreadable(path: Path) -> tuple[tuple[str, str], ...]:
     """Of the training videos: the run writes the file only where there are some; a cut-off last line does not count."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             value = json.loads(line)
             found.append((str(value["path"]), str(value["reason"])))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return tuple(found)
 

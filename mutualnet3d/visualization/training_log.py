@@ -46,7 +46,7 @@ def read_training_log(path: Path) -> TrainingLog | None:
         try:
             values = json.loads(line)
             kind, here = values["type"], (int(values["epoch"]), int(values.get("iteration", 0)))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             damaged += 1
             continue
         if kind == "train":
