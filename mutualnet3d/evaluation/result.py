@@ -136,6 +136,8 @@ def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
     """As :func:`load_scores`, with the facts that were kept beside the scores."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            if any(member.compress_type for member in file.zip.infolist()):  # could unpack to any size
+                raise ValueError("its arrays are compressed, which no file of this package is")
             values = {name: file[name] for name in file.files}
         missing = zip(values["missing_paths"].tolist(), values["missing_reasons"].tolist(), strict=True)
         result = GridResult(

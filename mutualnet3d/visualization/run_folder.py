@@ -20,6 +20,8 @@ from mutualnet3d.evaluation.result import read_scores
 from mutualnet3d.files import sha256
 from mutualnet3d.output_files import CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE
 from mutualnet3d.query_table import QueryTable
+from mutualnet3d.visualization.latencies import measured_latencies
+from mutualnet3d.visualization.points import chart_points
 from mutualnet3d.visualization.training_log import TrainingLog, read_training_log
 
 Value = TypeVar("Value")
@@ -108,7 +110,7 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
 
     text = part(CONFIG_FILE, lambda path: path.read_text(encoding="utf-8"), "how the run was configured is not known.")
     cfg = None if text is None else part(CONFIG_FILE, load_config, "its text is shown as it is.")
-    table = part(TABLE_FILE, QueryTable.load, "costs of the configurations are not known.")
+    table = part(TABLE_FILE, _read_table, "costs of the configurations are not known.")
     results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.")
     scores = part(SCORES_FILE, _read_scores, "classes and videos are not shown.")
     log = part(LOG_FILE, read_training_log, "the network was evaluated here, not trained.")
@@ -134,6 +136,15 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
         precisions=precisions,
         notes=(*notes, *([note] if note and (scores or (named and numbered)) else [])),
     )
+
+
+def _read_table(path: Path) -> QueryTable:
+    """DataError where its costs cannot be drawn and compared."""
+    table = QueryTable.load(path)
+    chart_points(table.entries, "gmacs", path)
+    for latencies in measured_latencies(table):
+        chart_points(latencies.entries, "latency_ms", path)
+    return table
 
 
 def _read_results(path: Path) -> _Results:
