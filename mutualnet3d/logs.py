@@ -9,12 +9,14 @@ from pathlib import Path
 from mutualnet3d.output_files import STDOUT_FILE
 
 
-class _Formatter(logging.Formatter):
-    """Shows control characters, which a terminal would obey, by their codes: messages hold names from files."""
+def visible(text: str) -> str:
+    """``text`` with the codes of control characters, which a terminal would obey: messages hold names from files."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
+
+class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+        return visible(super().format(record))
 
 
 def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> None:

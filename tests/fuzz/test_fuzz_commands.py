@@ -21,15 +21,17 @@ from tests.tiny import OVERRIDES, RECIPE, tiny_cfg
 
 
 @pytest.fixture
-def fails(capfd):
+def fails(capfd, caplog):
     """``fails(main, words)``: the one line that the command says before it ends with status 1."""
 
     def check(main, *words) -> str:
         capfd.readouterr()
+        caplog.clear()
         assert main([str(word) for word in words]) == 1
         out, err = capfd.readouterr()
-        lines = [line for line in (out + err).splitlines() if "Error: " in line]
-        assert len(lines) == 1, out + err
+        said = [*(out + err).splitlines(), *(line for message in caplog.messages for line in message.split("\n"))]
+        lines = [line for line in said if "Error: " in line]
+        assert len(lines) == 1, said
         assert "Traceback" not in out + err
         assert lines[0].isprintable()
         return lines[0]
