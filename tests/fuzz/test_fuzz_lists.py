@@ -77,7 +77,7 @@ def test_key_frames_of_spoiled_files(folder, truth, boxes, training, keep):
     (folder / "truth.csv").write_bytes(TRUTH if keep else truth)
     (folder / "boxes.csv").write_bytes(boxes)
     cfg = get_cfg()
-    cfg.TRAIN.DATASET = cfg.TEST.DATASET = "ava"
+    cfg.TRAIN.DATASET, cfg.TEST.DATASET, cfg.DETECTION.ENABLE = "ava", "ava", True
     cfg.MODEL.NUM_CLASSES, cfg.AVA.ANNOTATION_DIR = 4, str(folder)
     cfg.AVA.VIDEO_DIR, cfg.AVA.EXCLUSION_FILE = str(folder), "excluded.csv"
     cfg.AVA.FRAME_LIST_DIR = ""
