@@ -60,12 +60,14 @@ class Configuration:
         """The configuration that ``text`` (``0.63-142-3`` or ``0.63-160``) names."""
         match = _TEXT.fullmatch(str(text).strip())
         if match is None:
-            raise ConfigurationError(f"{text!r} is not width-spatial-temporal (0.63-142-3) or width-spatial (0.63-160)")
+            raise ConfigurationError(
+                f"{str(text)[:60]!r} is not width-spatial-temporal (0.63-142-3) or width-spatial (0.63-160)"
+            )
         width, spatial, temporal = match.groups()
         try:
             return cls(float(width), int(spatial), None if temporal is None else int(temporal))
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{text!r}: {error}") from error
+        except ValueError as error:  # a ConfigurationError, or more digits than Python reads
+            raise ConfigurationError(f"{str(text)[:60]!r}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class ConfigurationSpace:
     def __post_init__(self) -> None:
         try:
             low, high = (float(value) for value in self.width)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ConfigurationError(f"width {self.width!r} must be a pair (lowest, highest)") from error
         object.__setattr__(self, "width", (low, high))
         object.__setattr__(self, "spatial", _ascending("spatial", self.spatial))

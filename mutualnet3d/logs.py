@@ -9,6 +9,16 @@ from pathlib import Path
 from mutualnet3d.output_files import STDOUT_FILE
 
 
+def visible(text: str) -> str:
+    """``text`` with the codes of control characters, which a terminal would obey: messages hold names from files."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> None:
     """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay.
 
@@ -23,7 +33,7 @@ def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> N
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    form = logging.Formatter("[%(asctime)s] %(message)s", datefmt="%m/%d %H:%M:%S")
+    form = _Formatter("[%(asctime)s] %(message)s", datefmt="%m/%d %H:%M:%S")
     for handler in handlers:
         handler.setFormatter(form)
         logger.addHandler(handler)

@@ -30,12 +30,16 @@ from mutualnet3d.training.statistics import adopt_statistics, calibrate_on_list
 _logger = logging.getLogger(__name__)
 
 
-def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
+def run(cfg, processes: Processes = ALONE, trust_pickle: bool = False) -> QueryTable | None:
     """Everything that ``cfg`` enables; returns the query table where one was made, on rank 0.
 
     OUTPUT_DIR then holds checkpoints, ``model.pyth`` (weights and statistics), ``test_results.json``,
     ``test_scores.npz``, the query table, its curve and ``report.html``. Several processes share training, calibration
     and testing; rank 0 writes.
+
+    Args:
+        trust_pickle: read CHECKPOINT_FILE_PATH even where it holds more than tensors; it can then run any code. No key
+            of the config: a config that came from elsewhere must not decide it.
 
     Raises:
         ConfigError: the config cannot be honoured, or another run uses OUTPUT_DIR.
@@ -43,10 +47,10 @@ def run(cfg, processes: Processes = ALONE) -> QueryTable | None:
     """
     check_supported(cfg)
     with run_in_output_dir(cfg, processes):
-        return _run(cfg, processes)
+        return _run(cfg, processes, trust_pickle)
 
 
-def _run(cfg, processes: Processes) -> QueryTable | None:
+def _run(cfg, processes: Processes, trust_pickle: bool) -> QueryTable | None:
     output = Path(cfg.OUTPUT_DIR)
     if processes.first:
         write_text(output / CONFIG_FILE, cfg.dump())
@@ -61,10 +65,10 @@ def _run(cfg, processes: Processes) -> QueryTable | None:
     if test_entries is not None:
         check_truth(test_entries, cfg, "test")
     if cfg.TRAIN.ENABLE:
-        _load_initial_weights(model, cfg)
+        _load_initial_weights(model, cfg, trust_pickle)
         train(model, cfg, lists, processes)
         model = _as_from_file(model, cfg)
-    elif _load_trained_weights(model, cfg):
+    elif _load_trained_weights(model, cfg, trust_pickle):
         _calibrate_full(to_device(model, cfg), cfg, processes)
     add_training_gmacs(model, cfg)
     to_device(model, cfg).eval()
@@ -88,18 +92,22 @@ def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:
     return fresh
 
 
-def _load_initial_weights(model: AdaptiveNetwork, cfg) -> None:
+def _load_initial_weights(model: AdaptiveNetwork, cfg, trust_pickle: bool) -> None:
     """TRAIN.CHECKPOINT_FILE_PATH, unless OUTPUT_DIR has a checkpoint that the run goes on from."""
     path = cfg.TRAIN.CHECKPOINT_FILE_PATH
     if not path or (cfg.TRAIN.AUTO_RESUME and newest_readable(cfg.OUTPUT_DIR)):
         return
     report = load_weights(
-        model, path, inflate=cfg.TRAIN.CHECKPOINT_INFLATE, clear_names=cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN
+        model,
+        path,
+        inflate=cfg.TRAIN.CHECKPOINT_INFLATE,
+        clear_names=cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN,
+        trust_pickle=trust_pickle,
     )
     _logger.info("initial weights: %s", report)
 
 
-def _load_trained_weights(model: AdaptiveNetwork, cfg) -> bool:
+def _load_trained_weights(model: AdaptiveNetwork, cfg, trust_pickle: bool) -> bool:
     """TEST.CHECKPOINT_FILE_PATH, else the newest checkpoint in OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH.
 
     True if the file lacks the BatchNorm statistics of the full network.
@@ -114,7 +122,7 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg) -> bool:
     try:
         entries = read_checkpoint(path)
     except CheckpointError:  # of another library, or damaged: load_weights tells them apart
-        report = load_weights(model, path)
+        report = load_weights(model, path, trust_pickle=trust_pickle)
         _logger.info("weights: %s", report)
         return report.lacks_statistics
     check_space(entries, model, path)

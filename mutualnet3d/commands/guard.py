@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from mutualnet3d.errors import MutualNetError
+from mutualnet3d.logs import visible
 
 DONE, FAILED, STOPPED = 0, 1, 130
 
@@ -22,7 +23,7 @@ def guarded(body: Callable[[], object], stopped: str = "stopped") -> int:
     try:
         body()
     except (MutualNetError, OSError) as error:
-        logger.error("%s: %s", type(error).__name__, error)
+        logger.error("%s: %s", type(error).__name__, visible(" ".join(str(error).split("\n"))))
         return FAILED
     except KeyboardInterrupt:
         logger.warning(stopped)

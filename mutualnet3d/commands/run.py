@@ -17,9 +17,14 @@ from mutualnet3d.summary import print_table, print_usage
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a config. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
-    arguments = parse_arguments(
-        argv, argument_parser("Train, calibrate, test and tabulate, each as the config enables it.")
+    parser = argument_parser("Train, calibrate, test and tabulate, each as the config enables it.")
+    parser.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="read CHECKPOINT_FILE_PATH (of TRAIN or TEST) even where it holds more than tensors and plain values: it "
+        "can then run any code, so only files whose maker you trust",
     )
+    arguments = parse_arguments(argv, parser)
 
     def body() -> None:
         setup_logging()
@@ -28,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         launch(cfg, "mutualnet3d.commands.run", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
-            table = run(cfg, group)
+            table = run(cfg, group, arguments.trust_pickle)
         if table is not None:
             print_table(table)
             print_usage(table, cfg.OUTPUT_DIR)

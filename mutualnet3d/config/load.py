@@ -10,7 +10,7 @@ from fvcore.common.config import CfgNode
 
 from mutualnet3d.config.defaults import get_cfg
 from mutualnet3d.config.validate import check_config
-from mutualnet3d.config.values import coerce
+from mutualnet3d.config.values import coerce, refuse_odd
 from mutualnet3d.config.yaml_file import Entry, parse_yaml, read_yaml
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.output_files import TABLE_FILE
@@ -70,7 +70,7 @@ def _merge(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Entry]
         key = prefix + name
         if name not in node:
             if node.is_new_allowed():
-                cfg[name] = _without_places(entry)
+                cfg[name] = _without_places(key, entry)
                 continue
             if key in _GONE:
                 _check_gone(key, entry)
@@ -118,9 +118,10 @@ def _check_gone(key: str, entry: Entry) -> None:
         )
 
 
-def _without_places(entry: Entry) -> Any:
+def _without_places(key: str, entry: Entry) -> Any:
     if isinstance(entry.value, dict):
-        return CfgNode({name: _without_places(child) for name, child in entry.value.items()})
+        return CfgNode({name: _without_places(f"{key}.{name}", child) for name, child in entry.value.items()})
+    refuse_odd(key, entry.value, entry.place)
     return entry.value
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from mutualnet3d.errors import ConfigError
 
+_BEYOND = 2**63  # no key takes such a whole number, and none becomes a float that is infinite
+
 # "1e-4" is text to YAML 1.1, which wants "1.0e-4".
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
@@ -32,6 +34,7 @@ def coerce(key: str, value: Any, default: Any, place: str) -> Any:
         ConfigError: any other mismatch; names place, key, value and the expected type.
     """
     decoded = _decode(value, default)
+    refuse_odd(key, decoded, place)
     if default is None:
         if decoded is None or _is_number(decoded):
             return decoded
@@ -56,6 +59,22 @@ def coerce(key: str, value: Any, default: Any, place: str) -> Any:
     elif isinstance(default, list | tuple) and isinstance(decoded, list | tuple):
         return _plain(decoded)
     raise ConfigError(f"{place}: {key} is {value!r}, but takes {_expected(default)}")
+
+
+def refuse_odd(key: str, value: Any, place: str) -> None:
+    """ConfigError for what no key takes: dates, bytes and sets of YAML, a NUL in a text, numbers beyond all use."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            refuse_odd(key, each, place)
+    elif isinstance(value, dict):
+        for pair in value.items():
+            refuse_odd(key, pair, place)
+    elif isinstance(value, Integral) and abs(value) >= _BEYOND:
+        raise ConfigError(f"{place}: {key} holds a whole number of 2^63 or more; no key takes one")
+    elif isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{place}: {key} is {value!r:.80}; a text cannot hold a NUL")
+    elif not (value is None or isinstance(value, str | Real)):
+        raise ConfigError(f"{place}: {key} holds {value!r:.80}, a {type(value).__name__}; no key takes one")
 
 
 def _decode(value: Any, default: Any) -> Any:

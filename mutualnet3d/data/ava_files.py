@@ -134,6 +134,7 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
             or the file holds no block, or cannot be read.
     """
     labels: dict[int, str] = {}
+    names: set[str] = set()
     with _open(path) as file:
         text = file.read()
     for where, fields in blocks(text, path):
@@ -143,9 +144,10 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
             raise DataError(f'{where}: this entry needs a name in quotes and an id, for example: name: "walk" id: 12')
         label = _whole(number, "id", where, 1)
         name = re.sub(r"""\\(["'\\])""", r"\1", name[1:-1])
-        if label in labels or name in labels.values():
+        if label in labels or name in names:
             raise DataError(f"{where}: id {label} or name {name!r} is there twice; each must be there once")
         labels[label] = name
+        names.add(name)
     if not labels:
         raise DataError(f'{path}: no entry found; a label map has entries like item {{ name: "walk" id: 12 }}')
     return labels

@@ -1,7 +1,6 @@
 """The lists of Charades: PySlowFast's, with labels per frame, or the data set's own, with segments in seconds."""
 
 import csv
-import math
 import os
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from mutualnet3d.data.charades import ListedVideo, SegmentedVideo
 from mutualnet3d.data.frame_list import read_frame_lists
 from mutualnet3d.errors import ConfigError, DataError
 
+_LONGEST = 1e9  # seconds, 30 years
 _ACTION = re.compile(r"c(\d+) +(\S+) +(\S+)")
 
 
@@ -89,7 +89,7 @@ def _parse_actions(text: str, num_classes: int, where: str) -> tuple[tuple[int, 
             raise DataError(
                 f"{where}: the action {action!r} is not a class, a first and a last second, such as 'c092 11.90 21.20'"
             ) from None
-        if not (math.isfinite(start) and start <= end < math.inf):
+        if not -_LONGEST < start <= end < _LONGEST:
             raise DataError(f"{where}: the action {action!r} ends before it starts, or never")
         if label >= num_classes:
             raise DataError(

@@ -52,9 +52,11 @@ def read_names(path: str | os.PathLike, as_json: bool = False) -> tuple[str, ...
         DataError: the file is missing, empty, or something else.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe or a device would never end
+            raise ValueError("it is no regular file")
         text = Path(path).read_text(encoding="utf-8-sig")
         names = _from_json(text) if as_json else tuple(line.strip() for line in text.splitlines() if line.strip())
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not names:
         raise DataError(f"{path} is empty; write one name a line, in the order of the labels")

@@ -88,13 +88,13 @@ class _Reader:
         self.known_labels: dict[bytes, tuple[int, ...]] = {b'""': ()}
 
     def read(self, path: str) -> None:
-        start = len(self.text)
+        first = len(self.ends)
         try:
             with open(path, "rb") as file:
                 self._read_header(file.readline().removeprefix(b"\xef\xbb\xbf"), path)
                 self._read_lines(file, path)
             if not (self.text.isascii() and all(map(bytes.isascii, self.names))):
-                (self.text[start:] + b"".join(self.names)).decode()
+                self._decode_all(first)
         except UnicodeDecodeError as error:
             raise DataError(f"{path}:{_line_outside_utf8(path)}: is not UTF-8 text; save the list as UTF-8") from error
         except OSError as error:
@@ -102,6 +102,15 @@ class _Reader:
                 f"{path}: cannot be read: {error.strerror}; PySlowFast's frame list is expected there, with the "
                 f"header {_COLUMNS!r}"
             ) from error
+
+    def _decode_all(self, first: int) -> None:
+        """UnicodeDecodeError unless every name, and every path from line ``first`` on, is UTF-8 for itself."""
+        for name in self.names:
+            name.decode()
+        begin = self.ends[first - 1] if first else 0
+        for end in self.ends[first:]:
+            self.text[begin:end].decode()
+            begin = end
 
     def _read_header(self, line: bytes, path: str) -> None:
         if not line.startswith(_HEADERS):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from mutualnet3d.data.decode import VideoReader, resize
+from mutualnet3d.data.decode import VideoReader, refuse_what_is_no_file, resize
 from mutualnet3d.errors import VideoError
 
 
@@ -56,6 +56,7 @@ class FrameReader(VideoReader):
 
 def read_picture(path: str) -> np.ndarray:
     """uint8 (H, W, 3), RGB. Raises VideoError where the file is missing, cut off or no picture."""
+    refuse_what_is_no_file(path)
     try:
         with open(path, "rb") as file:
             content = file.read()

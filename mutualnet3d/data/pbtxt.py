@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mutualnet3d.errors import DataError
 
 _TOKEN = re.compile(
-    r"""\s+|\#[^\n]*|[,;]|(?P<open>\w+\s*:?\s*\{)|(?P<close>\})"""
+    r"""\s+|\#[^\n]*|[,;]|(?P<open>\w+\s*(?::\s*)?\{)|(?P<close>\})"""
     r"""|(?P<key>\w+)\s*:\s*(?P<value>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[\w.+-]+)"""
 )
 
@@ -17,10 +17,11 @@ _TOKEN = re.compile(
 def blocks(text: str, path: str | os.PathLike) -> Iterator[tuple[str, dict[str, str]]]:
     """("file:line", {field: value as written}) of each block ``word { field: value ... }``; blocks do not nest."""
     fields: dict[str, str] | None = None
-    where, position = f"{path}:1", 0
+    where, position, line, counted = f"{path}:1", 0, 1, 0
     while position < len(text):
         token = _TOKEN.match(text, position)
-        here = f"{path}:{text.count(chr(10), 0, position) + 1}"
+        line, counted = line + text.count("\n", counted, position), position
+        here = f"{path}:{line}"
         opens, closes, key = (token.group(name) for name in ("open", "close", "key")) if token else (None, None, None)
         if token is None or (opens and fields is not None) or ((closes or key) and fields is None):
             raise DataError(f'{here}: is not a label map; its entries look like item {{ name: "walk" id: 12 }}')

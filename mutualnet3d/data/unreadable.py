@@ -52,9 +52,9 @@ def _listed_paths(path: Path) -> set[str]:
     if not path.exists():
         return set()
     listed = set()
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             listed.add(json.loads(line)["path"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return listed

@@ -38,7 +38,7 @@ class Description:
         activation: what makes scores of logits: ``softmax``, or ``sigmoid`` where videos have several labels.
 
     Raises:
-        DeploymentError: the activation is another.
+        DeploymentError: the activation is another, or a value has not its type or lies outside its bounds.
     """
 
     configuration: Configuration
@@ -54,6 +54,28 @@ class Description:
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
             raise DeploymentError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        rule, preprocessing, clip = self.pathways, self.preprocessing, self.preprocessing.clip
+        wrong = {
+            "alpha": not _whole(rule.alpha),
+            "channels": not _whole(rule.channels),
+            "fast": not isinstance(rule.fast, bool),
+            "clip, which videos have and images not": (clip is None) != (rule.space.temporal is None),
+            "crop": not _whole(preprocessing.crop),
+            "short_side": not _whole(preprocessing.short_side),
+            "num_frames": clip is not None and not _whole(clip.num_frames),
+            "sampling_rate": clip is not None and not _positive(clip.sampling_rate),
+            "target_fps": clip is not None and not _positive(clip.target_fps),
+            "source_frames": clip is not None and not isinstance(clip.source_frames, bool),
+            "mean": len(preprocessing.mean) != 3 or not all(map(_finite, preprocessing.mean)),
+            "std": len(preprocessing.std) != 3 or not all(map(_positive, preprocessing.std)),
+            "architecture": not isinstance(self.architecture, str),
+            "classes": self.classes is not None and not all(isinstance(name, str) for name in self.classes),
+            "detects": not isinstance(self.detects, bool),
+            "source_sha256": not isinstance(self.source_sha256, str),
+            "versions": not isinstance(self.versions, dict),
+        }
+        if names := [name for name, is_wrong in wrong.items() if is_wrong]:
+            raise DeploymentError(f"the description of the network is malformed: {', '.join(names)}")
 
     def view_shapes(self, batch: int = 1) -> tuple[tuple[int, ...], ...]:
         """Shapes of the network's inputs for clips of the preprocessing, (N, C, t, h, w) each."""
@@ -90,6 +112,18 @@ class Description:
             values["versions"],
             values["activation"],
         )
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _positive(value: object) -> bool:
+    return _finite(value) and value > 0
+
+
+def _whole(value: object) -> bool:
+    return _positive(value) and isinstance(value, int)
 
 
 class DenseNetwork(nn.Module):

@@ -62,13 +62,13 @@ def load_dense(path: str | os.PathLike) -> DenseNetwork:
     if header.get("version") != VERSION:
         raise DeploymentError(f"{path}: version {header.get('version')!r}, this release reads {VERSION}")
     text = str(header.get("network"))
-    if header.get("sha256") != _digest(text, tensors):
-        raise DeploymentError(f"{path}: damaged: its contents do not match the checksum in it; copy or export it again")
     try:
+        if header.get("sha256") != _digest(text, tensors):
+            raise DeploymentError("damaged: its contents do not match the checksum in it; copy or export it again")
         values = json.loads(text)
         network = DenseNetwork(graph_from_values(values["graph"]), Description.from_dict(values["description"]))
         network.graph.load_state_dict(tensors, assign=True)
-    except (MutualNetError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (MutualNetError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise DeploymentError(f"{path}: {error if isinstance(error, MutualNetError) else repr(error)}") from error
     return network.eval().requires_grad_(False)
 

@@ -5,6 +5,7 @@ Only what the tables below name can be written or read, so a file can ask for no
 
 from __future__ import annotations
 
+import keyword
 import operator
 import re
 from collections.abc import Callable
@@ -89,13 +90,14 @@ def graph_from_values(values: dict) -> torch.fx.GraphModule:
         graph, known = torch.fx.Graph(), {}
         for node in values["nodes"]:
             known[node["name"]] = _add_node(graph, node, known, root)
-        if [node.op for node in graph.nodes].count("output") != 1:
-            raise DeploymentError("the graph must have exactly one output")
+        outputs = [node.args for node in graph.nodes if node.op == "output"]
+        if len(outputs) != 1 or len(outputs[0]) != 1 or not isinstance(outputs[0][0], torch.fx.Node):
+            raise DeploymentError("the graph must have exactly one output, a tensor")
         for name in list(root):
             root |= {f"{name}.{key}": parameter for key, parameter in root[name].named_parameters()}
         used = {node.target for node in graph.nodes if node.op in ("call_module", "get_attr")}
         return torch.fx.GraphModule({name: root[name] for name in used}, graph, "DenseGraph").eval()
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SyntaxError, AssertionError) as error:
         if isinstance(error, DeploymentError):
             raise
         raise DeploymentError(f"the network's graph is malformed: {error!r}") from error
@@ -209,6 +211,6 @@ def _decode(value: Any, known: dict) -> Any:
 
 def _checked(pattern: re.Pattern, text: str) -> str:
     """``text``, which becomes part of the Python code that torch.fx writes, if it is a plain name."""
-    if not pattern.fullmatch(text):
+    if not pattern.fullmatch(text) or keyword.iskeyword(text):
         raise DeploymentError(f"the graph holds the name {text!r}, which is not one of a traced network")
     return text

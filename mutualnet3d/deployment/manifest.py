@@ -67,10 +67,14 @@ class ExportedNetwork:
 
     @classmethod
     def from_dict(cls, values: dict) -> ExportedNetwork:
+        if not values["files"]:
+            raise DeploymentError("a network has no file")
         for name in values["files"]:
             if Path(name).name != name:
                 raise DeploymentError(f"file {name!r} lies outside the export directory")
         files = {name: (each["sha256"], each["bytes"]) for name, each in values["files"].items()}
+        if values["format"] not in SUFFIXES:
+            raise DeploymentError(f"format {values['format']!r} is not one of {', '.join(SUFFIXES)}")
         parity = tuple(Parity(**each) for each in values["parity"])
         inputs = {name: tuple(shape) for name, shape in values["inputs"].items()}
         configuration = Configuration.parse(values["configuration"])
@@ -145,7 +149,7 @@ class Manifest:
             networks = tuple(ExportedNetwork.from_dict(each) for each in values["networks"])
             description = Description.from_dict(values | {"configuration": str(networks[0].configuration)})
             return cls(description, networks, values["clips"], values["date"])
-        except (MutualNetError, LookupError, TypeError, AttributeError, ValueError) as error:
+        except (MutualNetError, LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise DeploymentError(f"{path}: malformed: {error!r}") from error
 
 

@@ -93,6 +93,9 @@ class ScoreParts:
             self._number = max(self._number, int(_NAME.fullmatch(path.name)[2]) + 1)
             try:
                 result, facts = read_scores(path)
+                groups = facts.get("groups")
+                if not isinstance(groups, list) or not all(isinstance(group, int) for group in groups):
+                    raise DataError(f"{path}: does not say which groups of videos it holds")
             except DataError as error:
                 _logger.warning("%s; these videos are scored again", error)
                 continue
@@ -101,7 +104,7 @@ class ScoreParts:
                 path.unlink()
                 continue
             known = usable_configurations(result, facts, self._digests)
-            self._keep(result, facts["groups"], known)
+            self._keep(result, groups, known)
         if self._done:
             groups = {group for group, _ in self._done}
             _logger.info("going on from %s: %d groups of videos are scored", self._folder, len(groups))

@@ -95,6 +95,16 @@ def _order(indices: list[torch.Tensor], missing: torch.Tensor) -> torch.Tensor:
     return joined.argsort(stable=True)[~torch.isin(joined.sort().values, missing)]
 
 
+def _check_shapes(result: GridResult) -> None:
+    """ValueError where arrays of a file do not belong to one result."""
+    rows, expected = len(result.indices), (len(result.configurations), len(result.indices))
+    fit = result.scores.ndim == 3 and result.scores.shape[:2] == expected and result.scores.is_floating_point()
+    fit = fit and result.indices.ndim == 1 and result.indices.dtype == torch.int64 and len(result.labels) == rows
+    fit = fit and len(result.paths) == rows and len(result.missing_indices) == len(result.missing)
+    if not fit or (result.boxes is not None and result.boxes.shape != (rows, 4)):
+        raise ValueError("its arrays do not fit each other")
+
+
 def save_scores(path: str | os.PathLike, result: GridResult, **facts) -> None:
     """Write a result as ``.npz``, atomically; ``facts`` are plain values kept beside it: views, ensemble, ..."""
     with atomic_write(path) as file:
@@ -126,6 +136,8 @@ def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
     """As :func:`load_scores`, with the facts that were kept beside the scores."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            if any(member.compress_type for member in file.zip.infolist()):  # could unpack to any size
+                raise ValueError("its arrays are compressed, which no file of this package is")
             values = {name: file[name] for name in file.files}
         missing = zip(values["missing_paths"].tolist(), values["missing_reasons"].tolist(), strict=True)
         result = GridResult(
@@ -138,6 +150,12 @@ def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
             missing_indices=tuple(values["missing_indices"].tolist()),
             boxes=torch.from_numpy(values["boxes"]) if "boxes" in values else None,
         )
-        return result, json.loads(str(values["facts"]))
+        facts = json.loads(str(values["facts"]))
+        _check_shapes(result)
+        if not isinstance(facts, dict) or not all(
+            isinstance(facts.get(n, {}), dict) for n in ("fingerprint", "statistics")
+        ):
+            raise ValueError("its facts are no object")
+        return result, facts
     except Exception as error:  # a damaged archive fails in many ways: BadZipFile, ValueError, EOFError, KeyError, ...
         raise DataError(f"{path}: cannot be read as scores of mutualnet3d ({type(error).__name__}: {error})") from error

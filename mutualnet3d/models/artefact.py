@@ -70,6 +70,9 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
         )
     if absent := {"model_state", "cfg", "space"} - entries.keys():
         raise CheckpointError(f"{path}: lacks {', '.join(sorted(absent))}; it is no whole checkpoint of this package")
+    for name, kind in (("model_state", dict), ("cfg", str), ("space", dict)):
+        if not isinstance(entries[name], kind):
+            raise CheckpointError(f"{path}: {name} is a {type(entries[name]).__name__}; the file is damaged or made up")
     return entries
 
 
@@ -89,7 +92,7 @@ def load_state(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -
         model.load_state_dict(entries["model_state"])
         model.statistics_provenance = provenance
         model.training_provenance = dict(entries.get("training_provenance", {}))
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError, AttributeError, ValueError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise CheckpointError(
             f"{path} holds another network than the config describes ({lines[1] if len(lines) > 1 else lines[0]}); "

@@ -1,22 +1,21 @@
 """Reading weight files without running what a stranger put into them.
 
 A pickle can call any function. PyTorch files are read with ``weights_only=True``, plain pickles (caffe2's ``.pkl``) by
-an unpickler that knows numpy arrays and the builtin containers, and nothing else.
+:class:`mutualnet3d.models.array_pickle.ArrayUnpickler`.
 """
 
 from __future__ import annotations
 
-import collections
 import os
 import pickle
 import re
 import zipfile
 from typing import Any
 
-import numpy as np
 import torch
 
 from mutualnet3d.errors import WeightsError
+from mutualnet3d.models.array_pickle import ArrayUnpickler, Refused, torch_stand_ins
 
 _LEGACY_TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # first object of the files that torch.save wrote before its zip format
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
@@ -37,7 +36,7 @@ def read_weight_file(path: str | os.PathLike, trust_pickle: bool = False) -> Any
         if zipfile.is_zipfile(path):
             return _load_torch(path, trust_pickle)
         with open(path, "rb") as file:
-            first = (pickle.Unpickler if trust_pickle else _ArrayUnpickler)(file, encoding="latin1").load()
+            first = (pickle.Unpickler if trust_pickle else ArrayUnpickler)(file, encoding="latin1").load()
         legacy_torch = isinstance(first, int) and first == _LEGACY_TORCH_MAGIC
         return _load_torch(path, trust_pickle) if legacy_torch else first
     except WeightsError:
@@ -46,7 +45,7 @@ def read_weight_file(path: str | os.PathLike, trust_pickle: bool = False) -> Any
         raise WeightsError(f"weight file {path} does not exist (current folder: {os.getcwd()})") from None
     except OSError as error:
         raise WeightsError(f"weight file {path} cannot be read: {error}") from error
-    except _Refused as error:
+    except Refused as error:
         raise WeightsError(_unsafe(path, str(error))) from None
     except Exception as error:  # a damaged stream fails in many ways: EOFError, RuntimeError, KeyError, ...
         found = _GLOBAL.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
@@ -61,66 +60,13 @@ def read_weight_file(path: str | os.PathLike, trust_pickle: bool = False) -> Any
 def _load_torch(path: str, trust_pickle: bool) -> Any:
     if trust_pickle:
         return torch.load(path, map_location="cpu", weights_only=False)
-    with torch.serialization.safe_globals(_numpy_scalars()):
+    with torch.serialization.safe_globals(torch_stand_ins()):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _unsafe(path: str, name: str) -> str:
     return (
         f"weight file {path} asks for {name}, which is not data: reading it could run any code, so it is refused. "
-        "If you trust where the file comes from, pass trust_pickle=True"
+        "If you trust where the file comes from, give tools/run_net.py the option --trust-pickle, or in Python pass "
+        "trust_pickle=True"
     )
-
-
-class _Refused(pickle.UnpicklingError):
-    """A pickle names something outside the list below; the message is its name."""
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Admits numpy arrays and scalars and the builtin containers."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("builtins", "__builtin__") and name in _CONTAINERS:
-            return _CONTAINERS[name]
-        found = _ADMITTED.get((re.sub(r"^numpy\._?core\.", "numpy.core.", module), name))
-        if found is None:
-            raise _Refused(f"{module}.{name}")
-        return found
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Stands for ``_codecs.encode``, by which old pickles spell bytes."""
-    if encoding not in ("latin1", "latin-1"):
-        raise _Refused(f"_codecs.encode with {encoding}")
-    return text.encode("latin1")
-
-
-_array = np.zeros(1)
-_scalar = np.float64(0).__reduce__()[0]
-_CONTAINERS = {kind.__name__: kind for kind in (list, tuple, dict, set, frozenset, bytearray)}
-# numpy._core was numpy.core; the functions come from numpy's own answers, so that no private name is imported.
-_ADMITTED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _array.__reduce__()[0],
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy.core.numeric", "_frombuffer"): _array.__reduce_ex__(5)[0],
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("_codecs", "encode"): _encode,
-}
-
-
-def _numpy_scalars() -> list[Any]:
-    """What a PyTorch file needs to hold numpy scalars, such as an epoch or a loss, and no more."""
-    kinds = "?bhilqBHILQefd"
-    return [np.dtype, *{type(np.dtype(kind)) for kind in kinds}, *map(_scalar_named, ("core", "_core"))]
-
-
-def _scalar_named(folder: str) -> Any:
-    """numpy's scalar constructor under the module name that old, or new, numpy wrote into pickles."""
-
-    def scalar(dtype: np.dtype, data: bytes) -> np.generic:
-        return _scalar(dtype, data)
-
-    scalar.__module__, scalar.__qualname__ = f"numpy.{folder}.multiarray", "scalar"
-    return scalar

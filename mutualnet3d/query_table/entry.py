@@ -25,7 +25,8 @@ class Entry:
         latencies: (label, milliseconds per view) of every device that measured it, by label.
 
     Raises:
-        QueryTableError: a value is missing, negative, not finite or of another type, or a label stands twice.
+        QueryTableError: a value is missing, negative, not finite or of another type, an accuracy is above 100, or a
+            label stands twice.
     """
 
     configuration: Configuration
@@ -43,6 +44,8 @@ class Entry:
             value = getattr(self, name)
             if value is not None or name not in ("top5", "latency_ms"):
                 self._check_number(name, value)
+                if name in ("accuracy", "top5") and value > 100:
+                    raise QueryTableError(f"{name} {value!r} of {self.configuration} is above 100 per cent")
         try:
             pairs = tuple(sorted((label, value) for label, value in self.latencies))
         except (TypeError, ValueError) as error:

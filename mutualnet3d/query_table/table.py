@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -48,7 +49,7 @@ class QueryTable:
         if not entries:
             raise QueryTableError("a query table needs at least one entry")
         seen = [entry.configuration for entry in entries]
-        if twice := {str(c) for c in seen if seen.count(c) > 1}:
+        if twice := {str(c) for c, times in Counter(seen).items() if times > 1}:
             raise QueryTableError(f"configurations {', '.join(sorted(twice))} have more than one entry")
         object.__setattr__(self, "entries", entries)
         self._choose_device()

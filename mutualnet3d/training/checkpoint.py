@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import re
 from dataclasses import dataclass
@@ -115,10 +116,11 @@ def restore(
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         _restore_random_states(entries["random_states"], processes)
-        return Position(entries["epoch"] + 1, entries["iteration"])
-    except (KeyError, RuntimeError, ValueError) as error:
+        return Position(operator.index(entries["epoch"]) + 1, operator.index(entries["iteration"]))
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        reason = (str(error).splitlines() or [""])[0]
         raise CheckpointError(
-            f"{path} cannot resume this run ({type(error).__name__}: {str(error).splitlines()[0]}); it was written "
+            f"{path} cannot resume this run ({type(error).__name__}: {reason}); it was written "
             "with another config. Choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
         ) from error
 

@@ -12,6 +12,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
 from mutualnet3d.query_table import pareto_front
 
+MOST = 1e15  # GMACs or ms: nothing costs as much; far from the limits of float64, as charts need
 COSTS = {
     "gmacs": "GMACs per view (10⁹ multiply-adds, log scale)",
     "latency_ms": "latency per view (ms, log scale)",
@@ -41,10 +42,10 @@ def chart_points(entries: Iterable[Any], cost: str, path: str | os.PathLike) -> 
     for point in points:
         if point.cost is None:
             raise DataError(f"{path}: {point.configuration} has no {cost}; measure it first, or leave it out")
-        if not (math.isfinite(point.cost) and point.cost > 0 and math.isfinite(point.accuracy)):
+        if not (1 / MOST < point.cost < MOST and math.isfinite(point.accuracy)):
             raise DataError(
                 f"{path}: {point.configuration} has {cost} {point.cost} and accuracy {point.accuracy}; the first"
-                " must be above 0 and both finite: evaluate it again, or leave it out"
+                f" must be above 0, below {MOST:g} and both finite: evaluate it again, or leave it out"
             )
     return points
 

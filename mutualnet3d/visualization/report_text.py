@@ -41,7 +41,7 @@ def key_configurations(run: RunFolder) -> tuple[KeyConfiguration, ...]:
 
 def halfway_budget(table: QueryTable) -> float:
     """GMACs: the geometric mean of the cheapest entry's and full's."""
-    return math.sqrt(table.entries[0].gmacs * largest(table.entries).gmacs)
+    return math.sqrt(table.entries[0].gmacs) * math.sqrt(largest(table.entries).gmacs)
 
 
 def summarise(run: RunFolder, keys: Sequence[KeyConfiguration]) -> str:

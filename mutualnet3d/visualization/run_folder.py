@@ -20,9 +20,12 @@ from mutualnet3d.evaluation.result import read_scores
 from mutualnet3d.files import sha256
 from mutualnet3d.output_files import CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE
 from mutualnet3d.query_table import QueryTable
+from mutualnet3d.visualization.latencies import measured_latencies
+from mutualnet3d.visualization.points import chart_points
 from mutualnet3d.visualization.training_log import TrainingLog, read_training_log
 
 Value = TypeVar("Value")
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of a file's values
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,13 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
             return None
         try:
             return read(folder / name)
-        except (MutualNetError, OSError, ValueError, KeyError, TypeError) as error:
+        except (MutualNetError, OSError, *MALFORMED) as error:
             notes.append(f"{name} cannot be read ({type(error).__name__}: {error}): {otherwise}")
             return None
 
     text = part(CONFIG_FILE, lambda path: path.read_text(encoding="utf-8"), "how the run was configured is not known.")
     cfg = None if text is None else part(CONFIG_FILE, load_config, "its text is shown as it is.")
-    table = part(TABLE_FILE, QueryTable.load, "costs of the configurations are not known.")
+    table = part(TABLE_FILE, _read_table, "costs of the configurations are not known.")
     results = part(RESULTS_FILE, _read_results, "unreadable test videos are not known by name.")
     scores = part(SCORES_FILE, _read_scores, "classes and videos are not shown.")
     log = part(LOG_FILE, read_training_log, "the network was evaluated here, not trained.")
@@ -135,6 +138,15 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
     )
 
 
+def _read_table(path: Path) -> QueryTable:
+    """DataError where its costs cannot be drawn and compared."""
+    table = QueryTable.load(path)
+    chart_points(table.entries, "gmacs", path)
+    for latencies in measured_latencies(table):
+        chart_points(latencies.entries, "latency_ms", path)
+    return table
+
+
 def _read_results(path: Path) -> _Results:
     values = json.loads(path.read_text(encoding="utf-8"))
     missing = tuple((str(item["path"]), str(item["reason"])) for item in values["missing"])
@@ -154,7 +166,7 @@ def _read_scores(path: Path) -> TestScores | None:
         return None
     if scores.ndim != 3 or scores.shape[:2] != (len(configurations), len(labels)) or len(paths) != len(labels):
         raise DataError(f"scores {scores.shape} do not fit {len(configurations)} configurations, {len(labels)} labels")
-    if 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
+    if labels.dtype.kind != "i" or 0 in scores.shape or labels.min() < 0 or labels.max() >= scores.shape[2]:
         raise DataError(f"scores {scores.shape} do not fit the labels, or there are none")
     predictions = scores.argmax(2)
     best = np.take_along_axis(scores, predictions[..., None], 2)[..., 0]
@@ -163,6 +175,8 @@ def _read_scores(path: Path) -> TestScores | None:
     ensemble, views = facts.get("ensemble_method") or "", facts.get("views")
     if views is not None:
         temporal, spatial = map(int, views)
+        if not (1 <= temporal < 1000 and 1 <= spatial < 1000):
+            raise DataError(f"views {temporal} x {spatial} of a video are not possible")
         views = temporal, spatial
     if ensemble == "sum" and views:
         best = best / np.prod(views)
@@ -181,11 +195,11 @@ def _read_scores(path: Path) -> TestScores | None:
 def _read_unreadable(path: Path) -> tuple[tuple[str, str], ...]:
     """Of the training videos: the run writes the file only where there are some; a cut-off last line does not count."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             value = json.loads(line)
             found.append((str(value["path"]), str(value["reason"])))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return tuple(found)
 

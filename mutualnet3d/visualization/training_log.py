@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+_MOST = 1e15  # infinite losses end a run before they are logged
+
 
 @dataclass(frozen=True)
 class TrainingLog:
@@ -46,7 +48,8 @@ def read_training_log(path: Path) -> TrainingLog | None:
         try:
             values = json.loads(line)
             kind, here = values["type"], (int(values["epoch"]), int(values.get("iteration", 0)))
-        except (ValueError, KeyError, TypeError):
+            _check_numbers(values)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             damaged += 1
             continue
         if kind == "train":
@@ -77,6 +80,19 @@ def read_training_log(path: Path) -> TrainingLog | None:
         per_epoch=per_epoch,
         damaged=damaged,
     )
+
+
+def _check_numbers(values: dict) -> None:
+    """ValueError where what is drawn is no number, or one that no run reaches."""
+    metric = values.get("metric", "top1")
+    if not isinstance(metric, str):
+        raise ValueError("the metric is no text")
+    drawn = {"epoch", "iteration", "lr", "top1", metric, *(name for name in values if name.startswith("loss_"))}
+    for value in (values.get(name) for name in drawn):
+        if value is not None and not (isinstance(value, int | float) and (value != value or abs(value) < _MOST)):
+            raise ValueError("a value is no number, or one beyond reach")
+    if not min(values["epoch"], values.get("iteration", 0)) >= 0:
+        raise ValueError("the epoch is below 0")
 
 
 def _column(rows: list[dict], name: str) -> np.ndarray:
