@@ -58,7 +58,7 @@ def check(path: Path, ours: torch.Tensor, theirs: list[torch.Tensor]) -> tuple[i
         for crop, left in enumerate((0, math.ceil((WIDTH - CROP) / 2), WIDTH - CROP)):
             own, other = ours[3 * view + crop], theirs[3 * view + crop]
             for first, clip in (
-                (math.floor(start), normalise(own, [0.45] * 3, [0.225] * 3)),
+                (math.floor(start), normalise(own[None], [0.45] * 3, [0.225] * 3)[0]),
                 (math.ceil(start), other),
             ):
                 numbers = first + 9 * np.arange(LENGTH)  # floor(linspace(0, 63, 8))

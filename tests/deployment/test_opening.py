@@ -120,7 +120,7 @@ def test_importing_brings_no_other_library():
     code = """
 import sys
 import mutualnet3d.deployment
-heavy = {"slowfast", "fvcore", "pytorchvideo", "torchvision", "onnx", "onnxruntime", "openvino", "matplotlib"}
+heavy = {"slowfast", "fvcore", "pytorchvideo", "onnx", "onnxruntime", "openvino", "matplotlib"}
 found = heavy & sys.modules.keys()
 sys.exit(str(found) if found else 0)
 """
