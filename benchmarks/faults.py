@@ -8,6 +8,7 @@ end. The table says in which part the kills fell, and what differs, bit by bit: 
 """
 
 import argparse
+import random
 import sys
 import tempfile
 import time
@@ -40,16 +41,16 @@ def main() -> int:
         words = [str(ROOT / "tools" / "run_net.py"), "--cfg", str(RECIPE), *map(str, OVERRIDES)]
         words += ["SOLVER.MAX_EPOCH", "6", "DATA.PATH_TO_DATA_DIR", str(data), "OUTPUT_DIR"]
         start = time.perf_counter()
-        run_until_done([*words, str(folder / "whole")], 1, arguments.seed, kills=0)
+        run_until_done([*words, str(folder / "whole")], [])
         took = time.perf_counter() - start
-        said: list[str] = []
+        rng, said = random.Random(arguments.seed), []
         lost: list[str] = []
         runs = 0
         while len(said) < arguments.kills:
             runs += 1
             output = folder / f"killed{runs}"
             kills = min(5, arguments.kills - len(said))
-            said += run_until_done([*words, str(output)], took, arguments.seed + runs, kills)
+            said += run_until_done([*words, str(output)], [rng.uniform(0, took) for _ in range(kills)])
             lost += differences(output, folder / "whole")
     for part, count in sorted(Counter(map(part_of, said)).items()):
         print(f"killed during {part:12s} {count:3d} times")

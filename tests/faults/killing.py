@@ -1,10 +1,10 @@
-"""A run that is killed at random moments and started again until it ends."""
+"""A run that is killed again and again and started again until it ends."""
 
-import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,21 +14,30 @@ from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.query_table import QueryTable
 
 
-def run_until_done(command: list[str], longest: float, seed: int, kills: int) -> list[str]:
-    """Kill ``command`` (-9) at a random moment within ``longest`` seconds, ``kills`` times; then let it end.
+def run_until_done(command: list[str], moments: Sequence[float | str]) -> list[str]:
+    """Start ``command`` again and again, kill it (-9) at each of the ``moments`` in turn, and then let it end.
+
+    Args:
+        moments: seconds after its start, or what it says just before; one that ends sooner ends the whole.
 
     Returns:
         What each killed process had said last.
     """
-    rng, last = random.Random(seed), []
+    last: list[str] = []
     while True:
         process = subprocess.Popen(
             [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
         )
-        if len(last) < kills:
-            time.sleep(rng.uniform(0, longest))
+        said = ""
+        if len(last) < len(moments):
+            moment = moments[len(last)]
+            if isinstance(moment, str):
+                said = next((line for line in process.stdout if moment in line), "")
+                assert said, f"never said: {moment}"
+            else:
+                time.sleep(moment)
             process.send_signal(signal.SIGKILL)
-        said = process.communicate(timeout=600)[0]
+        said += process.communicate(timeout=600)[0]
         if process.returncode == 0:
             return last
         assert process.returncode == -signal.SIGKILL, said
