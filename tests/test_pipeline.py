@@ -314,7 +314,7 @@ def test_other_calibration_is_not_taken_from_the_file(output, tiny_data):
 
 
 def test_ctrl_c_is_130(tiny_data, tmp_path, monkeypatch):
-    def stop(cfg, group):
+    def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mutualnet3d.commands.run.run", stop)
