@@ -40,8 +40,9 @@ def key_configurations(run: RunFolder) -> tuple[KeyConfiguration, ...]:
 
 
 def halfway_budget(table: QueryTable) -> float:
-    """GMACs: the geometric mean of the cheapest entry's and full's."""
-    return math.sqrt(table.entries[0].gmacs) * math.sqrt(largest(table.entries).gmacs)
+    """GMACs: the geometric mean of the cheapest entry's and full's, however it is rounded never below the cheapest."""
+    least = table.entries[0].gmacs
+    return max(least, math.sqrt(least) * math.sqrt(largest(table.entries).gmacs))
 
 
 def summarise(run: RunFolder, keys: Sequence[KeyConfiguration]) -> str:

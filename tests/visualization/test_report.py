@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from tiny import ROOT
 from mutualnet3d.commands.report import main
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError, QueryTableError
-from mutualnet3d.query_table import QueryTable
+from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import report, write_report
 from mutualnet3d.visualization.comparison import compare_runs, distinct_names
 from mutualnet3d.visualization.latencies import measured_latencies
@@ -320,3 +321,11 @@ def test_a_browser_runs_the_page_without_complaint(written, tmp_path):
     )
     assert ":CONSOLE" not in done.stderr
     assert done.stdout.count('<button type="button" title="sort">') == 11 + 5  # the script ran: the policy allows it
+
+
+def test_one_configuration_is_within_the_halfway_budget():
+    """The root of a square is not always the number: 0.112495616 would buy nothing."""
+    entry = Entry(Configuration(1.0, 48, 4), 0.112495616, 1.0, 50.0)
+    table = QueryTable((entry,), "map", {})
+    assert math.sqrt(entry.gmacs) * math.sqrt(entry.gmacs) < entry.gmacs
+    assert table.best(max_gmacs=halfway_budget(table)) == entry
