@@ -33,7 +33,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
 SAYS = {
     "counting.py": r"MN_MOBILENET_V1 +6 configurations in .*; one by one.*\n.*step [\d.]+ by the paper's formula",
     "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
-    "faults.py": r"1 runs were begun again .* lost or different: nothing",
+    "faults.py": r"\d+ runs were begun again .* lost or different: nothing",
     "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
     "mutual_step.py": r"mutual, nothing shared +\d+ ms   x [\d.]+ of plain",
