@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes of tests, and those that they start
+
 import pytest
 from tiny import release_logger, tiny_cfg, write_data, write_export
 

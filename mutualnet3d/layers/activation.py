@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,17 +29,17 @@ class Activation:
 FULL = Activation()
 
 
-class Slimmable:
+class Slimmable(ABC):
     """Mixin of the slimmable layers: they hold the current activation and can become an ordinary layer."""
 
     activation: Activation = FULL
 
+    @abstractmethod
     def to_dense(self, activation: Activation, *, skeleton: bool = False) -> nn.Module:
         """The ordinary torch layer that this layer is under ``activation``, with copies of the active weights.
 
         A ``skeleton`` has shapes only: its tensors are on the meta device, and no statistics are needed.
         """
-        raise NotImplementedError(f"{type(self).__name__} must say which ordinary layer it becomes")
 
 
 def dense_parameter(tensor: torch.Tensor | None, skeleton: bool) -> nn.Parameter | None:
