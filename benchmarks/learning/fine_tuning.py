@@ -21,8 +21,10 @@ from movie_data import Amount, prepare
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.errors import DataError
 from mutualnet3d.files import write_text
 from mutualnet3d.logs import setup_logging
+from mutualnet3d.output_files import CONFIG_FILE
 from mutualnet3d.pipeline import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,9 +144,11 @@ def load(arch: str, words: list):
 
 
 def run_once(cfg) -> None:
-    """Run ``cfg`` unless it is finished."""
+    """Run ``cfg`` unless it is finished; DataError if the folder holds a run of another config."""
     done = Path(cfg.OUTPUT_DIR) / DONE
     if done.exists():
+        if (done.parent / CONFIG_FILE).read_text() != cfg.dump():
+            raise DataError(f"{done.parent} holds a run of another config; choose another --output")
         return
     setup_logging(cfg.OUTPUT_DIR)
     start = time.perf_counter()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from outcomes import mean_and_deviation
 
 import mutualnet3d as mn
 from mutualnet3d.data import build_entries
@@ -52,7 +53,7 @@ def summarise(output: Path, finished: Sequence, cfg_of: Callable) -> str:
     if not finished:
         raise DataError(f"{output} holds no finished run of these seeds; run without --summary")
     found = [row for trial in finished for row in _read(trial, Path(cfg_of(trial).OUTPUT_DIR))]
-    chances = {trial.task: chance(cfg_of(trial)) for trial in finished}
+    chances = {task: chance(cfg_of(trial)) for task, trial in {trial.task: trial for trial in finished}.items()}
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerows([Found._fields, *found])
@@ -140,12 +141,6 @@ def differences(found: Sequence[Found]) -> str:
                 each = ", ".join(f"{value:+.1f}" for value in points)
                 lines.append(f"| {task} | {arch} | {name} | {mean_and_deviation(points, '+')} | {each} |")
     return "\n".join(lines) + "\n"
-
-
-def mean_and_deviation(values: Sequence[float], sign: str = "") -> str:
-    """For people; one value has no deviation."""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{sign}.1f}{deviation}"
 
 
 def draw(found: Sequence[Found], chances: dict[str, Chance], path: Path) -> None:

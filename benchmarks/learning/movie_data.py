@@ -36,6 +36,8 @@ def prepare(source: Path, target: Path, amount: Amount) -> None:
     """Write ``target``/mini8, /movies and /parts; what is finished stays."""
     done = target / "complete"
     if done.exists():
+        if done.read_text() != str(amount):
+            raise DataError(f"{target} holds {done.read_text()}, wanted is {amount}; choose another --output")
         return
     slots = read_slots(source / "jhmdb_movies" / "slots.csv")
     movies = {part: sorted(name for name in slots if f"_{part}_" in name)[: amount.movies] for part in PARTS}
@@ -56,7 +58,7 @@ def prepare(source: Path, target: Path, amount: Amount) -> None:
     for part in PARTS:
         (target / "parts" / f"{part}.csv").write_text("".join(rows[part]))
         _keep_movies(target / "ava", part, movies[part])
-    done.write_text("")
+    done.write_text(str(amount))
 
 
 def check_films(source: Path, tested: Iterable[str]) -> None:

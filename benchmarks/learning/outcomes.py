@@ -84,10 +84,10 @@ def by_seed(results: Iterable[Result], arm: str, configuration: str) -> list[flo
     return [100 * right[seed] / videos[seed] for seed in sorted(right)]
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """For people; one value has no deviation."""
+def mean_and_deviation(values: Sequence[float], sign: str = "") -> str:
+    """For people; one value has no deviation. ``sign``: "+" shows that of the mean."""
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
+    return f"{statistics.mean(values):{sign}.1f}{deviation}"
 
 
 class Difference(NamedTuple):

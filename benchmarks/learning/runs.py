@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,5 +69,9 @@ def finish(runs: Sequence[Run], output: Path, *, threads: int = 1, jobs: int = 1
         print(f"{run.name}: {time.perf_counter() - start:.0f} s", flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
-        for made in [pool.submit(make, run) for run in waiting]:
-            made.result()
+        try:
+            for made in as_completed([pool.submit(make, run) for run in waiting]):
+                made.result()
+        except BaseException:  # a failure or Ctrl-C: those that have not begun never do
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

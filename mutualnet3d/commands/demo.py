@@ -165,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, float16")
     parser.add_argument("--threads", type=int, help="of the processor; default: torch's")
     parser.add_argument("--device", help="cpu (default), cuda")
-    parser.add_argument("--class-names", metavar="FILE", help="one name a line; default: those of the deployment")
+    names = "one name a line; .json: name -> label, as PySlowFast has it; default: those of the deployment"
+    parser.add_argument("--class-names", metavar="FILE", help=names)
     parser.add_argument("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
     add_options(parser)
     return parser

@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def check_options(arguments: argparse.Namespace, detects: bool) -> None:
     """ConfigError for an option that is for the other kind of network, or where nobody says who the people are."""
-    wrong = [name for name in (_STREAM_ONLY if detects else _OWN) if getattr(arguments, name) not in (None, False)]
+    wrong = [name for name in (_STREAM_ONLY if detects else _OWN) if _given(arguments, name)]
     if wrong:
         kind, other = ("detects", "classify") if detects else ("classifies", "detect")
         options = ", ".join("--" + name.replace("_", "-") for name in wrong)
@@ -62,6 +62,16 @@ def check_options(arguments: argparse.Namespace, detects: bool) -> None:
         raise ConfigError(
             f"{arguments.directory} detects: say where people are with --boxes FILE, or let --detector find them"
         )
+    unread = ("download",) if arguments.boxes is not None else ("start_second", "name")
+    if detects and (idle := [name for name in unread if _given(arguments, name)]):
+        source, other = ("--boxes", "--detector") if arguments.boxes is not None else ("--detector", "--boxes")
+        options = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise ConfigError(f"{options} is for {other}, and {source} is given; leave it out")
+
+
+def _given(arguments: argparse.Namespace, name: str) -> bool:
+    value = getattr(arguments, name)
+    return value is not None and value is not False
 
 
 def run_detection(arguments: argparse.Namespace, deployment: Deployment, stop: Sequence) -> None:
@@ -73,18 +83,18 @@ def run_detection(arguments: argparse.Namespace, deployment: Deployment, stop: S
     _logger.info("running %s", predictor.choose(**budget).configuration)
     found: list[Detections] = []
     video = detection_video(
-        predictor, arguments.input, arguments.output, _people(arguments), top_k=top_k, **options, **budget
+        predictor, arguments.input, arguments.output, _people(arguments), top_k=top_k, stop=stop, **options, **budget
     )
     try:
         with contextlib.closing(video):
             for each in video:
                 found.append(each)
-                if stop:
-                    break
     finally:
         if found:
             _write(arguments, found)
             _print(found)
+    if not found:
+        _logger.warning("written: %s; no key frame lies in it, so nothing was predicted", arguments.output)
 
 
 def _people(arguments: argparse.Namespace) -> FileBoxes | PersonDetector:

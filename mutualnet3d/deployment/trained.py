@@ -45,6 +45,7 @@ class TrainedNetwork:
         load_state(entries, self.model, self.path)
         self.model.eval().requires_grad_(False)
         self.sha256 = sha256(self.path)
+        self._classes, _ = read_class_names(self.cfg, self.cfg.MODEL.NUM_CLASSES)
         # Tracing changes torch for the whole process while it lasts: once, here, and never while others run networks.
         self._graph = trace_dense(copy_dense(self.model, FULL, skeleton=True).eval()).graph
         self._lock = threading.Lock()
@@ -59,7 +60,7 @@ class TrainedNetwork:
             self.model.pathway_rule,
             preprocessing,
             architecture=self.cfg.MODEL.ARCH,
-            classes=read_class_names(self.cfg, self.cfg.MODEL.NUM_CLASSES)[0],
+            classes=self._classes,
             detects=self.model.detects,
             source_sha256=self.sha256,
             activation=self.cfg.MODEL.HEAD_ACT,

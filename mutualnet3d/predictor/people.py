@@ -165,6 +165,7 @@ def key_seconds(
             raise DataError(
                 f"second {second:g} is frame {key_frame_number(second, video.fps)} of {video.path}, which has frames "
                 f"0..{video.num_frames - 1} at {video.fps:g} per second"
+                + ("; what do the boxes call its first frame (start_second)?" if people.seconds is not None else "")
             )
     return tuple(seconds)
 

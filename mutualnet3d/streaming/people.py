@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ def detection_video(
     seconds: float | None = None,
     top_k: int = 3,
     threshold: float | None = None,
+    stop: Sequence = (),
     **budget: Unpack[Budget],
 ) -> Iterator[Detections]:
     """Write the video ``source`` to ``output`` with its people and what they do drawn on it.
@@ -48,6 +49,7 @@ def detection_video(
         output: the mp4 file; it is playable wherever the iteration stops.
         boxes, every, top_k, threshold, budget: see :meth:`AdaptivePredictor.detect`.
         seconds: of the video that are written; None: all of it.
+        stop: writing ends with the frame at which this is no longer empty.
 
     Yields:
         The detections of each key frame, once they are known.
@@ -63,7 +65,7 @@ def detection_video(
         overlay = PeopleOverlay(clips.size, predictor.table.metric)
         with VideoWriter(output, clips.size, clips.fps) as writer:
             for number, image in enumerate(played.all_frames()):
-                if seconds is not None and number > seconds * clips.fps:
+                if stop or (seconds is not None and number > seconds * clips.fps):
                     return
                 while waiting and key_frame_number(waiting[0], clips.fps) <= number:
                     (shown,) = predictor.detect(

@@ -1,6 +1,7 @@
 """The comparison of methods: what a study trains, that its runs are made once, and what its page says."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,18 @@ def test_runs_that_fail_say_why(tmp_path):
     with pytest.raises(SystemExit, match=r"status 1:\n(.*\n)*.*NUM_CLASSES"):
         runs.finish([run], tmp_path)
     assert not run.is_finished(tmp_path)
+
+
+def test_one_that_fails_stops_those_that_have_not_begun(tmp_path):
+    begun = []
+
+    def fail(command, folder, threads):
+        begun.append(folder.name)
+        if len(begun) > 1:  # had begun before the failure was noticed
+            time.sleep(1)
+        raise SystemExit("broken")
+
+    several = [runs.Run(name, studies.ROOT / "configs/Demo" / GENERATED.recipe, ()) for name in ("a", "b", "c")]
+    with pytest.raises(SystemExit, match="broken"):
+        runs.finish(several, tmp_path, execute=fail)
+    assert len(begun) < 3

@@ -72,7 +72,17 @@ def test_a_film_on_both_sides_is_refused(shared_data):
         movie_data.check_films(shared_data, [*tested, first])
 
 
-def test_nothing_to_summarise(shared_data, monkeypatch, tmp_path, output, capsys):
+def test_nothing_to_summarise(shared_data, monkeypatch, tmp_path, capsys):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "complete").write_text("")
+    (tmp_path / "data" / "complete").write_text(str(fine_tuning.SMALL.amount))
     assert start(monkeypatch, shared_data, tmp_path, "--summary", "--small") == 1
+    assert "holds no finished run of these seeds" in "".join(capsys.readouterr())
+
+
+def test_data_and_runs_of_another_plan_are_refused(shared_data, monkeypatch, output, tmp_path, capsys):
+    assert start(monkeypatch, shared_data, output) == 1
+    assert "holds Amount(movies=2, clips=16), wanted is Amount(movies=None" in "".join(capsys.readouterr())
+    cfg = fine_tuning.source_cfg("slow", fine_tuning.SMALL, output)
+    cfg.SOLVER.MAX_EPOCH += 1
+    with pytest.raises(DataError, match="holds a run of another config"):
+        fine_tuning.run_once(cfg)

@@ -107,6 +107,11 @@ def test_stopping_leaves_a_whole_video(tmp_path):
     assert [next(video).second for _ in range(3)] == [0.0, 0.5, 1.0]
     video.close()
     assert len(decode_all(output)) == 30
+    stop = []
+    boxes = FileBoxes({0.5: BOX / 400})
+    for _ in detection_video(Predictor(), source, output, boxes, stop=stop):
+        stop.append("asked")  # long after the last key frame there is much left to write
+    assert len(decode_all(output)) == 16
     assert len(list(detection_video(Predictor(), source, output, BOX, seconds=1.2))) == 2
     assert len(decode_all(output)) == 37
 

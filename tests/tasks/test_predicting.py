@@ -255,6 +255,8 @@ def test_the_demo_with_a_detector(played, tmp_path, monkeypatch):
         (["--detector", "absent.pth"], r"DeploymentError: absent\.pth: cannot be read as weights"),
         (["--detector"], "DeploymentError: the weights of the person detector are not there"),
         (["--detector", "--schedule", "0:5", "--realtime"], "ConfigError: .* --schedule, --realtime is for networks"),
+        (["--boxes", "a.csv", "--download"], "ConfigError: --download is for --detector, and --boxes is given"),
+        (["--detector", "--name", "one"], "ConfigError: --name is for --boxes, and --detector is given"),
         (["--detector", "a.pth", "--max-gmacs", "1e-9"], "BudgetError: no configuration costs at most"),
     ],
 )
