@@ -167,6 +167,7 @@ def main() -> int:
     data = os.environ.get("MUTUALNET3D_DATA")
     if not data or not (Path(data) / "jhmdb_movies").is_dir():
         parser.error(f"MUTUALNET3D_DATA is {data!r}; it must be the folder that holds jhmdb and jhmdb_movies")
+    setup_logging()
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
     plan, output = SMALL if arguments.small else Plan(), arguments.output

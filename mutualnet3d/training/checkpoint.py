@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import logging
+import math
 import operator
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 
+from mutualnet3d.config import load_config_text
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
+from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint, read_provenance
 from mutualnet3d.models.network import AdaptiveNetwork
 
 _NAME = re.compile(r"^checkpoint_epoch_(\d{5,})(?:_iteration_(\d{6,}))?\.pyth$")
+_KEYS = {
+    "name": "MUTUALNET.METHOD",
+    "num_random": "MUTUALNET.NUM_RANDOM",
+    "smallest": "MUTUALNET.SMALLEST",
+    "teacher": "MUTUALNET.TEACHER",
+    "fixed": "MUTUALNET.FIXED",
+    "widths": "MUTUALNET.WIDTHS_TRAINED",
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -91,6 +102,26 @@ def newest_readable(output_dir: str | os.PathLike) -> tuple[Path, dict] | None:
             f"none of the {len(found)} checkpoints in {found[0][0].parent} can be read; move them away to start afresh"
         )
     return None
+
+
+def check_method(entries: dict, method: Method, clips_per_iteration: int, path: Path) -> None:
+    """CheckpointError unless the checkpoint is of a run that trains by ``method`` and, within an epoch, on batches as
+    large: its position would be another clip."""
+    stored = replace(Method.from_cfg(load_config_text(entries["cfg"]), method.space), seed=method.seed)
+    remedy = "choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
+    for item in fields(Method):
+        if getattr(stored, item.name) != getattr(method, item.name):
+            raise CheckpointError(
+                f"{path} is of a run with {_KEYS[item.name]} {getattr(stored, item.name)}, the config says "
+                f"{getattr(method, item.name)}; {remedy}"
+            )
+    record = entries.get("training_provenance", {})
+    if entries.get("iteration") and record.get("clips") != clips_per_iteration * record.get("iterations", math.nan):
+        raise CheckpointError(
+            f"{path} was written within an epoch of batches of {record.get('clips')} clips in "
+            f"{record.get('iterations')} iterations, now {clips_per_iteration} are one: go on with as many, or "
+            f"{remedy}"
+        )
 
 
 def restore(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
-from mutualnet3d.errors import CheckpointError
 from mutualnet3d.layers import FULL, copy_dense
 from mutualnet3d.methods import Method, Slot
 from mutualnet3d.models.network import AdaptiveNetwork
@@ -97,19 +95,11 @@ def method_name(cfg) -> str:
 def add_training_gmacs(model: AdaptiveNetwork, cfg) -> None:
     """Add ``gmacs``, 10^9 multiply-adds of all forward passes of training, to ``model.training_provenance``.
 
-    They are the expected step of ``cfg`` times the clips; weights of elsewhere say nothing and stay so.
+    They are the expected step of ``cfg`` times the clips. Weights of elsewhere say nothing and stay so; with frozen
+    BatchNorm the draws follow the statistics that there were, and nothing is said either.
     """
     record = model.training_provenance
-    if "clips" in record and "gmacs" not in record and record["method"] == method_name(cfg):
+    frozen = cfg.MODEL.FROZEN_BN and cfg.MUTUALNET.ENABLE
+    if not frozen and "clips" in record and "gmacs" not in record and record["method"] == method_name(cfg):
         step = expected_step_gmacs(model, Method.from_cfg(cfg, model.space))
         model.training_provenance = record | {"gmacs": step * record["clips"]}
-
-
-def check_method(model: AdaptiveNetwork, cfg, path: str | os.PathLike) -> None:
-    """CheckpointError if the checkpoint ``path``, which ``model`` was restored from, belongs to another method."""
-    stored, wanted = model.training_provenance.get("method", method_name(cfg)), method_name(cfg)
-    if stored != wanted:
-        raise CheckpointError(
-            f"{path} is of a run with MUTUALNET.METHOD {stored}, the config says {wanted}; choose another OUTPUT_DIR, "
-            "or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
-        )

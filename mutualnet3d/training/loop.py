@@ -31,8 +31,8 @@ from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.methods import Method
 from mutualnet3d.models.network import AdaptiveNetwork
-from mutualnet3d.training.checkpoint import Position, newest_readable, restore, save_checkpoint
-from mutualnet3d.training.cost import check_method, training_provenance
+from mutualnet3d.training.checkpoint import Position, check_method, newest_readable, restore, save_checkpoint
+from mutualnet3d.training.cost import training_provenance
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
 from mutualnet3d.training.exchange import exchange_gradients, share_of_batch
 from mutualnet3d.training.interrupt import StopRequest, stop_request
@@ -40,7 +40,7 @@ from mutualnet3d.training.log import Progress, describe, write_json_line
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer, clip_gradients, set_learning_rate
 from mutualnet3d.training.schedule import learning_rate
-from mutualnet3d.training.statistics import calibrate_on_list, calibration_batches, statistics_source, training_batches
+from mutualnet3d.training.statistics import calibrate_on_list, statistics_source, training_batches
 from mutualnet3d.training.step import mutual_backward
 
 _logger = logging.getLogger(__name__)
@@ -109,8 +109,8 @@ class _Run:
         position = Position(0)
         if found:
             path, entries = found
+            check_method(entries, self.method, self.progress.clips, path)
             position = restore(path, entries, self.model, self.optimizer, self.scaler, self.processes)
-            check_method(self.model, self.cfg, path)
             self.seconds = self.model.training_provenance.get("seconds", math.nan)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
         return position
@@ -221,10 +221,10 @@ class _Run:
         evaluate = last or (epoch + 1) % cfg.TRAIN.EVAL_PERIOD == 0
         precise = cfg.BN.USE_PRECISE_STATS and cfg.BN.NUM_BATCHES_PRECISE and not cfg.MODEL.FROZEN_BN
         self.processes.overwrite(self.model.buffers())  # running statistics, where each rank had its own
-        calibrates = self.method.reference == self.model.space.full and not self.method.updates_full
-        if (save or evaluate) and (precise or calibrates):
-            precise_batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
-            batches = precise_batches if precise else calibration_batches(cfg, self.lists.train)
+        if (save or evaluate) and not self.method.updates_full:  # what is judged has no running statistics
+            calibrate_on_list(self.model, cfg, self.lists.train, [self.method.reference], self.processes)
+        elif (save or evaluate) and precise:
+            batches = min(cfg.BN.NUM_BATCHES_PRECISE, self.per_epoch)
             clips = training_batches(cfg, self.lists.train, batches, epoch, share=self.processes)
             source = statistics_source(cfg, self.lists.train) | {"epoch": epoch}
             calibrate(self.model, clips, [self.model.space.full], source=source, processes=self.processes)
@@ -237,13 +237,9 @@ class _Run:
         """Full, or the only configuration that is trained, on the validation list: the centre view of each video, or
         the key frames."""
         reference, full = self.method.reference, self.model.space.full
-        if reference != full:
-            calibrate_on_list(self.model, self.cfg, self.lists.train, [reference], self.processes)
         items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
         loader = video_loader(items, self.cfg, self.processes.share_of(len(items)))
         result = evaluate_grid(self.model, loader, [reference], self.cfg, self.processes)
-        if reference != full:
-            discard_statistics(self.model, [reference])  # the next epoch, or calibration after training, makes its own
         if result is None:
             return
         measure = measures(result, self.cfg, "val")[reference]

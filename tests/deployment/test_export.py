@@ -184,10 +184,13 @@ def test_class_names_travel(tmp_path, networks):
     (tmp_path / "classes.txt").write_text("\n".join(names) + "\n")
     network = Network("slow", "DATA.PATH_TO_DATA_DIR", str(tmp_path))
     (tmp_path / "run").mkdir()
-    found = trained.TrainedNetwork(write_run(tmp_path / "run", network))
+    run_folder = write_run(tmp_path / "run", network)
+    found = trained.TrainedNetwork(run_folder)
     assert found.describe(found.model.space.full).classes == tuple(names)
     (tmp_path / "classes.txt").write_text("only one\n")
-    assert found.describe(found.model.space.full).classes is None
+    assert found.describe(found.model.space.full).classes == tuple(names)  # read once
+    again = trained.TrainedNetwork(run_folder)
+    assert again.describe(again.model.space.full).classes is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.methods import METHODS, Method
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.models.space import space_from_config
-from mutualnet3d.training.checkpoint import Position, checkpoint_path
+from mutualnet3d.training.checkpoint import Position, checkpoint_path, newest_readable
 from mutualnet3d.training.cost import expected_step_gmacs
 from mutualnet3d.training.loop import train
 
@@ -143,11 +143,32 @@ def _stopping(cfg, iteration):
     return model
 
 
-def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, tmp_path, capsys):
-    for overrides, wanted in ((keys("usnet"), "usnet"), (["MUTUALNET.ENABLE", False], "plain")):
-        cfg = tiny_cfg("OUTPUT_DIR", str(runs / "mutual"), "DATA.PATH_TO_DATA_DIR", str(tiny_data), *overrides)
-        with pytest.raises(CheckpointError, match=f"METHOD mutual, the config says {wanted}; choose another"):
+def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, capsys):
+    for name, overrides, message in (
+        ("mutual", keys("usnet"), "METHOD mutual, the config says usnet"),
+        ("mutual", ["MUTUALNET.ENABLE", False], "METHOD mutual, the config says independent"),
+        ("mutual", [*keys("mutual"), "MUTUALNET.NUM_RANDOM", 3], "NUM_RANDOM 1, the config says 3"),
+        (
+            "independent",
+            [*keys("independent"), "MUTUALNET.FIXED", "1.0-32-4"],
+            "FIXED 0.8-20-2, the config says 1.0-32",
+        ),
+    ):
+        cfg = tiny_cfg("OUTPUT_DIR", str(runs / name), "DATA.PATH_TO_DATA_DIR", str(tiny_data), *overrides)
+        with pytest.raises(CheckpointError, match=f"{message}; choose another OUTPUT_DIR"):
             train(mn.build_model(cfg), cfg)
+
+
+def test_a_position_within_an_epoch_is_of_its_batch_size(tiny_data, tmp_path):
+    output = tmp_path / "output"
+    words = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(output), *keys("independent")]
+    cfg = tiny_cfg(*words)
+    with pytest.raises(KeyboardInterrupt):
+        train(_stopping(cfg, 6), cfg)
+    assert newest_readable(output)[0] == checkpoint_path(output, Position(1, 2))
+    other = tiny_cfg(*words, "TRAIN.BATCH_SIZE", cfg.TRAIN.BATCH_SIZE // 2)
+    with pytest.raises(CheckpointError, match="within an epoch of batches of 12 clips in 6 iterations, now 1 are one"):
+        train(mn.build_model(other), other)
 
 
 def test_labels_in_place_of_a_teacher(tiny_data, tmp_path):
