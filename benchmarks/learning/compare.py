@@ -3,9 +3,10 @@
     python benchmarks/learning/compare.py --study generated --output outputs/compare [--seeds 0 1 2] [--small]
 
 Studies: ``generated`` (rendered videos, no data needed), ``mini8`` (real clips, folds) and ``cifar`` (images), whose
-data are those of MUTUALNET3D_DATA. All runs have the same data, network and number of epochs. Finished runs are kept,
-an interrupted one goes on; the folder of the study then holds ``results.csv``, ``trainings.csv``, ``page.md`` and
-``accuracy_gmacs.png``.
+data are those of MUTUALNET3D_DATA. All runs have the same data, network and number of epochs. ``--arms`` may name
+variants of mutual training too (``kl_1``, ``kl_third``: the weight of the KL terms; ``labels`` in their place;
+``random_2``). Finished runs are kept, an interrupted one goes on; the folder of the study then holds
+``results.csv``, ``trainings.csv``, ``page.md`` and ``accuracy_gmacs.png``.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from pathlib import Path
 from outcomes import read, write_csv
 from page import write_page
 from runs import finish, in_a_process
-from studies import ARMS, STUDIES, prepare, small, trials
+from statistics_effect import add_effects
+from studies import ARMS, STUDIES, VARIANTS, prepare, small, trials
 
 
 def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     parser.add_argument("--study", choices=STUDIES, required=True)
     parser.add_argument("--output", type=Path, required=True, help="folder; the study gets one of its name in it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS))
+    parser.add_argument("--arms", choices=(*ARMS, *VARIANTS), nargs="+", default=list(ARMS))
     parser.add_argument("--epochs", type=int, help="of every run, in place of the study's")
     parser.add_argument("--threads", type=int, default=1, help="of the processor, per run")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side; their seconds are then no measure")
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     if arguments.epochs:
         study = replace(study, epochs=arguments.epochs)
     output = arguments.output.resolve() / study.name
-    arms = [arm for arm in ARMS if arm in arguments.arms]
+    arms = [arm for arm in (*ARMS, *VARIANTS) if arm in arguments.arms]
     data = prepare(study, output)
     wanted = trials(study, arguments.seeds, arms, data)
     if not arguments.summary:
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     if not finished:
         parser.error(f"{output} holds no seed of which all runs are finished; run without --summary")
     outcomes = read(finished, output)
+    add_effects(finished, study.budgets, output, outcomes)
     write_csv(output / "results.csv", outcomes.results)
     write_csv(output / "trainings.csv", outcomes.trainings)
     print(write_page(study, outcomes, arms, output))

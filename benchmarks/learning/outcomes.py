@@ -4,7 +4,7 @@ import csv
 import io
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ import numpy as np
 from studies import Trial
 
 import mutualnet3d as mn
+from mutualnet3d.configuration import Configuration
 from mutualnet3d.evaluation.accuracy import topk_hits
-from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.evaluation.result import GridResult, load_scores
 from mutualnet3d.files import write_text
 from mutualnet3d.output_files import SCORES_FILE, TABLE_FILE
 
@@ -56,22 +57,28 @@ class Outcomes(NamedTuple):
 
 def read(trials: Sequence[Trial], output: Path) -> Outcomes:
     """Of finished runs. Every test item is in one fold, so the folds of a seed join to one test list."""
-    results, trainings, hits = [], [], defaultdict(dict)
+    found = Outcomes([], [], defaultdict(dict))
     for trial in trials:
         folder = trial.run.folder(output)
-        table, scores = mn.QueryTable.load(folder / TABLE_FILE), load_scores(folder / SCORES_FILE)
-        for entry in table.entries:
-            right = topk_hits(scores.scores_at(entry.configuration), scores.labels, 1).tolist()
-            text, count = str(entry.configuration), int(sum(right))
-            where = (trial.arm, trial.seed, trial.fold, text)
-            results.append(Result(*where, entry.gmacs, count, len(right), 100 * count / len(right)))
-            hits[trial.arm, trial.seed, text] |= dict(zip(scores.paths, map(float, right), strict=True))
+        table = mn.QueryTable.load(folder / TABLE_FILE)
+        gmacs = {entry.configuration: entry.gmacs for entry in table.entries}
+        add_scores(found, trial.arm, trial, load_scores(folder / SCORES_FILE), gmacs)
         cost = table.provenance["training"]
         network = Path(trial.run.name).name
-        trainings.append(
+        found.trainings.append(
             Training(trial.arm, trial.seed, trial.fold, network, cost["gmacs"], cost["seconds"], cost["clips"])
         )
-    return Outcomes(results, trainings, dict(hits))
+    return found
+
+
+def add_scores(outcomes: Outcomes, arm: str, trial: Trial, scores: GridResult, gmacs: Mapping[Configuration, float]):
+    """Add the configurations in ``gmacs`` of one test to ``outcomes``, as those of ``arm``."""
+    for configuration, cost in gmacs.items():
+        right = topk_hits(scores.scores_at(configuration), scores.labels, 1).tolist()
+        text, count = str(configuration), int(sum(right))
+        row = Result(arm, trial.seed, trial.fold, text, cost, count, len(right), 100 * count / len(right))
+        outcomes.results.append(row)
+        outcomes.hits[arm, trial.seed, text] |= dict(zip(scores.paths, map(float, right), strict=True))
 
 
 def by_seed(results: Iterable[Result], arm: str, configuration: str) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outcomes import Outcomes, by_seed, cost_by_arm, difference, mean_and_deviation
+from statistics_effect import NAMES as STATISTICS
 from studies import Study, at_full
 
 from mutualnet3d.files import write_text
@@ -17,6 +18,10 @@ NAMES = {
     "usnet": "US-Net+",  # evaluated at resolutions that it was not trained for
     "multiscale": "US-Net, one random resolution",
     "at full": "US-Net (full resolution)",
+    "kl_1": "mutual, KL terms x 1",
+    "kl_third": "mutual, KL terms x 0.33",
+    "labels": "mutual, labels in place of KL",
+    "random_2": "mutual, 2 random sub-networks",
 }
 
 
@@ -33,6 +38,7 @@ def write_page(study: Study, outcomes: Outcomes, arms: Sequence[str], output: Pa
         accuracy_table(study, outcomes, arms),
         "![accuracy against multiply-adds](accuracy_gmacs.png)\n",
         cost_table(outcomes, arms),
+        statistics_table(study, outcomes),
         *([what_holds(study, outcomes, arms)] if "independent" in arms and "mutual" in arms else []),
     ]
     draw(study, outcomes, arms, output / "accuracy_gmacs.png")
@@ -61,6 +67,20 @@ def cost_table(outcomes: Outcomes, arms: Sequence[str]) -> str:
     costs = cost_by_arm(outcomes.trainings)
     lines = ["| training, per seed | 10^12 multiply-adds (forward passes) | seconds |", "|---|--:|--:|"]
     lines += [f"| {NAMES[arm]} | {costs[arm][0]:.4g} | {costs[arm][1]:.0f} |" for arm in arms]
+    return "\n".join(lines) + "\n"
+
+
+def statistics_table(study: Study, outcomes: Outcomes) -> str:
+    """The mutual network beside the same weights with other statistics, and beside an ordinary network cut."""
+    found = {arm for arm, _, _ in outcomes.hits}
+    arms = {arm: name for arm, name in {"mutual": NAMES["mutual"], **STATISTICS}.items() if arm in found}
+    if len(arms) < 2:
+        return ""
+    lines = ["## What calibration is worth\n", f"| configuration | {' | '.join(arms.values())} |"]
+    lines.append("|---|" + "--:|" * len(arms))
+    for text in study.budgets:
+        cells = [mean_and_deviation(by_seed(outcomes.results, arm, text)) for arm in arms]
+        lines.append(f"| {text} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

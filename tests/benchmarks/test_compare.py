@@ -45,6 +45,10 @@ def test_arms_differ_in_the_method_alone(study, kept):
         assert Path(cfg.OUTPUT_DIR) == Path("out") / trial.run.name
         cfg.MUTUALNET.METHOD, cfg.MUTUALNET.FIXED, cfg.QUERY_TABLE.CONFIGURATIONS, cfg.OUTPUT_DIR = "mutual", "", [], ""
     assert len({cfg.dump() for cfg in cfgs}) == 1
+    for name, words in studies.VARIANTS.items():
+        (trial,) = studies.trials(study, [5], [name], FOLD)
+        node = cfg_of(trial).MUTUALNET
+        assert (node.METHOD, node[words[0].split(".")[1]]) == ("mutual", words[1])
     (usnet,) = [trial for trial in made if trial.arm == "usnet"]
     assert set(usnet.evaluated) == {*study.budgets, *studies.at_full(study)}
 
@@ -135,7 +139,15 @@ def test_a_small_study_is_made_once(tmp_path, capsys):
     assert commands == ["independent_1.0-64-8", "independent_0.63-40-3", "mutual"]
     rows = (tmp_path / "generated" / "results.csv").read_text().splitlines()
     assert rows[0].startswith("arm,seed,fold,configuration,gmacs,right,videos")
-    assert [row.split(",")[3] for row in rows[1:]] == ["1.0-64-8", "0.63-40-3", "0.63-40-3", "1.0-64-8"]
+    found = {tuple(row.split(",")[i] for i in (0, 3)) for row in rows[1:]}
+    both = ("independent", "mutual", "uncalibrated", "switched")
+    assert found == {(arm, text) for arm in both for text in ("1.0-64-8", "0.63-40-3")}
+    assert len(rows) == 9
+    page_text = (tmp_path / "generated" / "page.md").read_text()
+    assert "| configuration | mutual | mutual, full's statistics | independent full, calibrated |" in page_text
+    full = [row.split(",")[5] for row in rows if ",1.0-64-8," in row]
+    assert full[1] == full[2]
+    assert full[0] == full[3]
     assert len((tmp_path / "generated" / "trainings.csv").read_text().splitlines()) == 4
     (tmp_path / "generated/seed_0/fold_0/mutual" / runs.DONE).unlink()
     assert compare.main(words, in_this_process) == 0

@@ -1,0 +1,65 @@
+"""What BatchNorm statistics are worth: finished networks tested again, without another step of training.
+
+``uncalibrated``: the mutual network at every budget with full's statistics. ``switched``: the independent full network,
+calibrated at every budget as the mutual one was: what one gets of an ordinary network by cutting it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from outcomes import Outcomes, add_scores
+from studies import Trial
+
+import mutualnet3d as mn
+from mutualnet3d.config import load_config
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data import build_entries, test_dataset, video_loader
+from mutualnet3d.evaluation.grid import evaluate_grid
+from mutualnet3d.evaluation.result import load_scores, save_scores
+from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activation_of
+from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
+from mutualnet3d.training.statistics import calibrate_on_list
+
+NAMES = {"uncalibrated": "mutual, full's statistics", "switched": "independent full, calibrated"}
+
+
+def add_effects(trials: Sequence[Trial], budgets: Sequence[str], output: Path, outcomes: Outcomes) -> None:
+    """Add the arms of ``NAMES`` to ``outcomes``; scores are kept beside those of the run and made once."""
+    for trial in trials:
+        folder = trial.run.folder(output)
+        if trial.arm == "mutual":
+            name, prepare = "uncalibrated", _use_statistics_of_full
+        elif trial.evaluated == (budgets[0],):
+            name, prepare = "switched", _calibrate
+        else:
+            continue
+        path = folder / f"{name}_scores.npz"
+        if not path.exists():
+            save_scores(path, _test(folder, budgets, prepare))
+        gmacs = {Configuration.parse(row.configuration): row.gmacs for row in outcomes.results}
+        add_scores(outcomes, name, trial, load_scores(path), {c: gmacs[c] for c in map(Configuration.parse, budgets)})
+
+
+def _test(folder: Path, budgets: Sequence[str], prepare):
+    cfg = load_config(folder / CONFIG_FILE)
+    model = mn.load_model(folder / MODEL_FILE)
+    configurations = [Configuration.parse(text) for text in budgets]
+    prepare(model, cfg, configurations)
+    items = test_dataset(build_entries(cfg, "test"), cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
+    return evaluate_grid(model, video_loader(items, cfg), configurations, cfg)
+
+
+@torch.no_grad()
+def _use_statistics_of_full(model, cfg, configurations: Sequence[Configuration]) -> None:
+    full = model.space.full
+    for configuration in configurations:
+        activation = activation_of(configuration, full)
+        for norm in model.modules():
+            if isinstance(norm, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
+                own = [norm.slim.narrow(x, 0, activation.width) for x in (norm.running_mean, norm.running_var)]
+                norm.store_statistics(activation, *own)
+
+
+def _calibrate(model, cfg, configurations: Sequence[Configuration]) -> None:
+    calibrate_on_list(model, cfg, build_entries(cfg, "train"), [c for c in configurations if c != model.space.full])
