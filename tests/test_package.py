@@ -31,6 +31,7 @@ LEVELS = (
     ("pipeline",),
     ("predictor",),
     ("streaming",),
+    ("page",),
     ("summary",),
     ("commands",),
 )

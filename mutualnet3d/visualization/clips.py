@@ -55,7 +55,7 @@ class VideoClips:
 
 def middle_clip(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
     """One clip from the middle of the video."""
-    return _cut(video, _spread(preprocessing), 1)
+    return spread_clips(video, preprocessing, 1)
 
 
 def all_clips(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
@@ -63,10 +63,20 @@ def all_clips(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
 
     DataError where they were more than ``MOST_CLIPS``.
     """
-    count = math.ceil(video.num_frames / clip_span(video.fps, preprocessing.clip))
+    count = covering(video, preprocessing)
     if count > MOST_CLIPS:
         raise DataError(f"{video.path}: {count} clips cover it, at most {MOST_CLIPS} are drawn; cut the video shorter")
-    return _cut(video, _spread(preprocessing), max(1, count))
+    return spread_clips(video, preprocessing, count)
+
+
+def covering(video: VideoReader, preprocessing: Preprocessing) -> int:
+    """How many clips cover the video, at least 1."""
+    return max(1, math.ceil(video.num_frames / clip_span(video.fps, preprocessing.clip)))
+
+
+def spread_clips(video: VideoReader, preprocessing: Preprocessing, count: int) -> VideoClips:
+    """``count`` clips, evenly spread from the first frame to the last."""
+    return _cut(video, spread(preprocessing), count)
 
 
 def test_clip(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
@@ -77,7 +87,8 @@ def test_clip(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
 test_clip.__test__ = False  # pytest: this is no test
 
 
-def _spread(preprocessing: Preprocessing) -> Preprocessing:
+def spread(preprocessing: Preprocessing) -> Preprocessing:
+    """The same whose clips are spread over the whole video, ends included (DATA.USE_OFFSET_SAMPLING)."""
     return replace(preprocessing, clip=replace(preprocessing.clip, offset_sampling=True))
 
 

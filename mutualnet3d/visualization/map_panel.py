@@ -36,17 +36,18 @@ class MapRow:
     seen: frozenset[int]
 
 
-def heat(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
+def heat(images: np.ndarray, maps: np.ndarray, highest: float | None = None) -> np.ndarray:
     """The maps as colours over the frames: the higher, the redder and the less transparent.
 
     Args:
         images: uint8 (T, H, W, 3), RGB.
-        maps: float (T, H, W); 0 and below leaves the frame, the highest value of all T is the reddest.
+        maps: float (T, H, W); 0 and below leaves the frame.
+        highest: the value that is the reddest; default: the highest of all T.
 
     Returns:
         uint8 (T, H, W, 3).
     """
-    values = np.clip(maps, 0.0, None) / max(float(maps.max()), 1e-12)
+    values = np.clip(maps, 0.0, None) / max(float(maps.max()) if highest is None else highest, 1e-12)
     grey = images.mean(3, keepdims=True)
     below = images + PALE * (grey - images)
     colours = 255 * matplotlib.colormaps[COLOURS](values)[..., :3]

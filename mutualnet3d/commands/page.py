@@ -1,0 +1,73 @@
+"""The command line of ``tools/page_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.logs import setup_logging
+from mutualnet3d.page import PageModel
+from mutualnet3d.page.app import load_gradio, served
+from mutualnet3d.page.examples import example_videos
+from mutualnet3d.page.model import MOST_CLIPS
+
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the page until Ctrl-C. Exit status: 1 an error that the message explains, 2 usage, 130 Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    setup_logging()
+
+    def body() -> None:
+        keep_large_blocks()
+        load_gradio()  # first: without it the rest is in vain
+        examples = example_videos(arguments.examples) if arguments.examples else ()
+        model = PageModel.open(
+            arguments.model,
+            arguments.backend,
+            arguments.precision,
+            arguments.threads,
+            arguments.device,
+            arguments.most_clips,
+        )
+        if model.why_no_maps:
+            _logger.info(model.why_no_maps)
+        with served(model, examples, arguments.host, arguments.port) as address:
+            _logger.info("the page: %s (Ctrl-C ends it)", address)
+            while True:
+                time.sleep(3600)
+
+    return guarded(body, "stopped; uploaded videos are deleted")
+
+
+def port_number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="page_net.py",
+        description="A local web page to try a network on: a video and a budget in; classes, configuration, cost, "
+        "latency and activation maps out.",
+        epilog="Needs gradio: pip install 'mutualnet3d[page]'. Works offline and sends nothing anywhere.",
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIRECTORY", help="OUTPUT_DIR of a run, or an export (without maps)")
+    add("--examples", metavar="FOLDER", help="videos that the page offers")
+    add("--port", type=port_number, default=7860, metavar="N", help="default: 7860; 0: one that is free")
+    add("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1, this machine only")
+    clips = f"that a video is seen in at most; longer ones are sampled; default: {MOST_CLIPS}"
+    add("--most-clips", type=int, default=MOST_CLIPS, metavar="N", help=clips)
+    add("--backend", default="torch", help="torch (default), onnxruntime or openvino")
+    add("--precision", default="float32", help="float32 (default), bfloat16, float16")
+    add("--threads", type=int, metavar="N", help="of the processor; default: torch's")
+    add("--device", help="cpu (default), cuda")
+    return parser
