@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
 from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.page import PageModel
-from mutualnet3d.page.app import load_gradio, served
+from mutualnet3d.page.app import load_gradio, serve
 from mutualnet3d.page.examples import example_videos
 from mutualnet3d.page.model import MOST_CLIPS
 
@@ -37,10 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if model.why_no_maps:
             _logger.info(model.why_no_maps)
-        with served(model, examples, arguments.host, arguments.port) as address:
-            _logger.info("the page: %s (Ctrl-C ends it)", address)
-            while True:
-                time.sleep(3600)
+        serve(model, examples, arguments.host, arguments.port)
 
     return guarded(body, "stopped; uploaded videos are deleted")
 

@@ -8,13 +8,12 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mutualnet3d.deployment.extras import optional_module
-from mutualnet3d.errors import MutualNetError
+from mutualnet3d.errors import DeploymentError, MutualNetError
 from mutualnet3d.page.answer import answer, explain
 from mutualnet3d.page.model import PageModel
 from mutualnet3d.page.rendering import answer_html, bought_html, message_html
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import gradio
 
 HINT = "Upload a video or choose an example: the answer appears here. Then move the budget and see what changes."
+FONTS = ("system-ui", "sans-serif")  # of the machine: none is fetched
 CHECKED, KEPT = 600, 3600  # seconds: how often uploaded videos are looked at, and how long they are kept
 
 _logger = logging.getLogger(__name__)
@@ -75,20 +75,22 @@ def build_page(model: PageModel, examples: Sequence[str] = ()) -> "gradio.Blocks
 
     first = model.scales[0]
     mark, bought = snap(first.marks[-1], first.cost)
-    title = f"{model.name}: {model.predictor.deployment.architecture}"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CHECKED, KEPT), fill_width=True) as page:
-        gr.HTML(message_html("title", f"{title} — one network, {len(model.predictor.table.entries)} configurations"))
+    network = f"{model.predictor.deployment.architecture} of {model.name}"
+    with gr.Blocks(title=network, analytics_enabled=False, delete_cache=(CHECKED, KEPT), fill_width=True) as page:
+        count = len(model.predictor.table.entries)
+        gr.Markdown(f"# One network, {count} configurations\n{network}: the budget chooses which of them runs.")
         with gr.Row():
             with gr.Column(scale=4, min_width=300):
                 video = gr.Video(label="Video", sources=["upload"], height=260, elem_id="video")
                 choices = [("GMACs", "gmacs"), ("latency", "latency_ms")][: len(model.scales)]
                 cost = gr.Radio(choices, value=first.cost, label="Budget by", visible=len(choices) > 1)
                 budget = gr.Slider(**slider_of(first, mark), elem_id="budget", interactive=True)
-                front = gr.HTML(bought, js_on_load=_template("front.js"), elem_id="front")
+                front = gr.HTML(bought, js_on_load=_template("front.js"), apply_default_css=False, elem_id="front")
                 if examples:
                     gr.Examples([[each] for each in examples], [video], label="Examples", examples_per_page=9)
             with gr.Column(scale=7, min_width=320):
-                result = gr.HTML(message_html("hint", HINT), js_on_load=_template("page.js"), elem_id="answer")
+                look = {"js_on_load": _template("page.js"), "apply_default_css": False}
+                result = gr.HTML(message_html("hint", HINT), elem_id="answer", **look)
         asks = {
             "fn": predict,
             "inputs": [video, budget, cost],
@@ -106,11 +108,11 @@ def build_page(model: PageModel, examples: Sequence[str] = ()) -> "gradio.Blocks
     return page
 
 
-@contextmanager
-def served(model: PageModel, examples: Sequence[str], host: str, port: int) -> Iterator[str]:
-    """Serve the page of ``model`` for as long as the context lasts; gives its address.
+def serve(model: PageModel, examples: Sequence[str], host: str, port: int) -> None:
+    """Serve the page of ``model`` until Ctrl-C, which raises KeyboardInterrupt.
 
-    Uploaded videos lie in a temporary folder, which goes when the context ends.
+    Uploaded videos lie in a temporary folder, which goes when the page ends. gradio's own ``launch`` is not used: it
+    gives up where a busy machine, or one behind a proxy, does not answer its probe in time.
 
     Args:
         examples: see :func:`build_page`.
@@ -118,34 +120,42 @@ def served(model: PageModel, examples: Sequence[str], host: str, port: int) -> I
         port: 0: one that is free.
 
     Raises:
-        DeploymentError: gradio is not installed.
-        OSError: the port is taken.
+        DeploymentError: gradio is not installed, or the address cannot be listened on.
     """
-    with tempfile.TemporaryDirectory(prefix="mutualnet3d_page_") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # before the first component, and before the import
-        page = build_page(model, examples)
-        _, address, _ = page.launch(
+    gr = load_gradio()
+    import fastapi
+    import uvicorn
+
+    with tempfile.TemporaryDirectory(prefix="mutualnet3d_page_") as folder, _listening(host, port) as listener:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # before the first component
+        port = listener.getsockname()[1]
+        app = gr.mount_gradio_app(
+            fastapi.FastAPI(openapi_url=None),
+            build_page(model, examples),
+            path="/",
             server_name=host,
-            server_port=port or _free_port(host),
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            ssr_mode=False,
-            mcp_server=False,
-            enable_monitoring=False,
+            server_port=port,
             footer_links=[],
+            run_history=False,
+            show_error=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            theme=gr.themes.Default(font=FONTS, font_mono=FONTS, primary_hue=gr.themes.colors.sky),
             css=_template("page.css"),
         )
-        try:
-            yield address
-        finally:
-            page.close(verbose=False)
+        _logger.info("the page: http://%s:%d/ (Ctrl-C ends it)", f"[{host}]" if ":" in host else host, port)
+        # Browsers keep connections open: they are given a moment, then cut.
+        uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)).run([listener])
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise DeploymentError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another port, or 0 for any that is free"
+        ) from error
 
 
 def _template(name: str) -> str:

@@ -130,10 +130,12 @@ def _data_uri(kind: str, data: bytes) -> str:
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mutualnet3d.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["duration"] = lambda ms: f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
+    return environment
