@@ -75,10 +75,12 @@ def build_page(model: PageModel, examples: Sequence[str] = ()) -> "gradio.Blocks
 
     first = model.scales[0]
     mark, bought = snap(first.marks[-1], first.cost)
-    network = f"{model.predictor.deployment.architecture} of {model.name}"
+    network = f"{model.name} ({model.predictor.deployment.architecture})"
     with gr.Blocks(title=network, analytics_enabled=False, delete_cache=(CHECKED, KEPT), fill_width=True) as page:
         count = len(model.predictor.table.entries)
-        gr.Markdown(f"# One network, {count} configurations\n{network}: the budget chooses which of them runs.")
+        gr.Markdown(
+            f"# One network, {count} configurations\n{network}. The budget chooses the one that sees the video."
+        )
         with gr.Row():
             with gr.Column(scale=4, min_width=300):
                 video = gr.Video(label="Video", sources=["upload"], height=260, elem_id="video")
