@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if model.why_no_maps:
             _logger.info(model.why_no_maps)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: uploads are deleted
         serve(model, examples, arguments.host, arguments.port)
 
     return guarded(body, "stopped; uploaded videos are deleted")

@@ -26,12 +26,14 @@ class Evidence:
 
     Attributes:
         frames: int64 (F,), which frames of the video they are, ascending.
+        clip: int64 (F,), which clip the map of the frame is of: clips that cover a short video overlap.
         strength: float (F,), the mean of each frame's map: how much that moment adds to the logit.
         given: bool (F,), whether the configuration was given that frame; between them maps are interpolated.
         pictures: uint8 (F, H, W, 3), RGB: the video's frames, the map as heat, what lies outside the view dark.
     """
 
     frames: np.ndarray
+    clip: np.ndarray
     strength: np.ndarray
     given: np.ndarray
     pictures: np.ndarray
@@ -57,9 +59,12 @@ class EvidenceMaps:
         with self._lock:
             found = video_maps(self._model, self._cfg, clips, [configuration], label)
         (row,) = found.rows
+        _, first = np.unique(clips.frames, return_index=True)  # the frames, as video_maps takes them
         given = np.isin(np.arange(len(found.frames)), list(row.seen))
         frames = video.frames(found.frames, short_side=_short_side(video.size))
-        return Evidence(found.frames, row.maps.mean((1, 2)), given, _over(frames, row.maps, clips))
+        return Evidence(
+            found.frames, first // clips.frames.shape[1], row.maps.mean((1, 2)), given, _over(frames, row.maps, clips)
+        )
 
 
 def _over(frames: np.ndarray, maps: np.ndarray, clips: VideoClips) -> np.ndarray:

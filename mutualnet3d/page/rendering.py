@@ -29,7 +29,7 @@ class Chart:
     """A curve in a box of ``width`` x ``height``, y downward.
 
     Attributes:
-        paths: of the unbroken parts, as SVG writes them.
+        paths: as SVG writes them.
         dots: (x, y).
         zero: y of the value 0.
         x_ticks, y_ticks: (place, text).
@@ -87,15 +87,13 @@ def film(evidence: Evidence, fps: float) -> bytes:
 
 
 def curve(evidence: Evidence, answer: Answer, width: float = 600.0, height: float = 110.0) -> Chart:
-    """Strength over the seconds of the video, broken where no clip lies; dots where the configuration saw a frame."""
+    """Strength over the seconds of the video, a line for each clip; dots where the configuration saw a frame."""
     x = evidence.frames / answer.frames * width
     low, high = min(0.0, float(evidence.strength.min())), max(0.0, float(evidence.strength.max()), 1e-6)
     low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
     y = (high - evidence.strength) / (high - low) * height
     points = list(zip(x.round(1).tolist(), y.round(1).tolist(), strict=True))
-    gaps = np.diff(evidence.frames)
-    breaks = np.flatnonzero(gaps > 3 * max(float(np.median(gaps)), 1.0)) + 1 if len(gaps) else []
-    parts = np.split(np.arange(len(points)), breaks)
+    parts = [np.flatnonzero(evidence.clip == clip) for clip in np.unique(evidence.clip)]
     paths = tuple("M" + " L".join(f"{points[i][0]} {points[i][1]}" for i in part) for part in parts)
     seconds = [t for t in MaxNLocator(6).tick_values(0, answer.seconds) if 0 <= t <= answer.seconds]
     values = [v for v in MaxNLocator(4).tick_values(low, high) if low <= v <= high]
