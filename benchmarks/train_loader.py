@@ -1,17 +1,21 @@
-"""Loading training clips: ours against PySlowFast 1.0's own Kinetics dataset, on the same files, of the same frames.
+"""Loading training clips: ours against the datasets of PySlowFast 1.0 and pytorchvideo, on the same files and frames.
 
-    python benchmarks/train_loader.py --clips FOLDER_OF_VIDEOS [--items 40] [--rounds 3] [--workers 1 2]
+    python benchmarks/train_loader.py --clips FOLDER_OF_VIDEOS [--items 40] [--rounds 3] [--workers 0 1 2]
 
 The videos are made of real clips: 300 frames of 340 x 256 at 30 fps, H.264, with a key frame every 30 and every 250
 frames. A clip is 8 frames at every 8th, jittered to a shorter side of 256..320 and cropped to 224, from random places,
-the same for both.
-PySlowFast gives float32, ours uint8 that the device normalises; normalisation is measured here as part of ours. One
-process and one thread each, in turns; seconds on the clock and of the processor. Then our loader with several workers.
+the same for all. PySlowFast's is its Kinetics dataset, pytorchvideo's its LabeledVideoDataset with the decoder "pyav"
+and the transforms of its own tutorial; those import a module that torchvision has renamed since, which is given back
+its old name here, and nothing else is changed.
+Both give float32, ours uint8 that the device normalises; normalisation is measured here as part of ours. One process
+and one thread each, in turns; seconds on the clock and of the processor, which give the clips a second that one core
+loads. Then our loader and pytorchvideo's with 0 and more workers.
 
-Both are checked to read the very frames that a plain decoding of the file gives at the same places.
+All are checked to read the very frames that a plain decoding of the file gives at the same places.
 """
 
 import argparse
+import importlib
 import itertools
 import random
 import statistics
@@ -26,16 +30,21 @@ import cv2
 import numpy as np
 import torch
 from fvcore.common.config import CfgNode
+from pytorchvideo.data import LabeledVideoDataset, make_clip_sampler
+from pytorchvideo.data.encoded_video import EncodedVideo
 from real_video import FRAMES, decoded, real_frames, write_video
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets import decoder
 from slowfast.datasets.kinetics import Kinetics
+from torch.utils.data import DataLoader, SequentialSampler
+from torchvision import transforms
 
 import mutualnet3d as mn
 from mutualnet3d.data import EpochSampler, TrainClips, VideoEntry, kinetics, normalise, open_video, train_loader
 
 ROOT = Path(__file__).resolve().parents[1]
 LENGTH, RATE, MEAN, STD = 8, 8, [0.45] * 3, [0.225] * 3
+SECONDS = LENGTH * RATE / 30  # of a clip
 
 
 def our_dataset(path: Path, copies: int, workers: int = 0) -> tuple[TrainClips, CfgNode]:
@@ -56,8 +65,31 @@ def their_dataset(path: Path) -> Kinetics:
     return Kinetics(cfg, "train")
 
 
+def pytorchvideo_dataset(path: Path, copies: int) -> LabeledVideoDataset:
+    """As in its tutorial on Kinetics."""
+    renamed = importlib.import_module("torchvision.transforms._functional_tensor")
+    with mock.patch.dict(sys.modules, {"torchvision.transforms.functional_tensor": renamed}):
+        theirs = importlib.import_module("pytorchvideo.transforms")
+    steps = [
+        theirs.UniformTemporalSubsample(LENGTH),
+        theirs.Div255(),
+        theirs.Normalize(MEAN, STD),
+        theirs.RandomShortSideScale(256, 320),
+        transforms.RandomCrop(224),
+        transforms.RandomHorizontalFlip(),
+    ]
+    return LabeledVideoDataset(
+        [(str(path), {"label": 0})] * copies,
+        make_clip_sampler("random", SECONDS),
+        SequentialSampler,
+        theirs.ApplyTransformToKey("video", transforms.Compose(steps)),
+        decode_audio=False,
+        decoder="pyav",
+    )
+
+
 def check(path: Path) -> int:
-    """How many frames of both, read from whole-numbered starts, are those of a plain decoding; raises for another."""
+    """How many frames of each, read from whole-numbered starts, are those of a plain decoding; raises for another."""
     frames = np.stack([frame.to_ndarray(format="rgb24") for frame in decoded(path)])
     numbers = np.floor(np.linspace(0, LENGTH * RATE - 1, LENGTH)).astype(int)
     checked = 0
@@ -68,13 +100,17 @@ def check(path: Path) -> int:
             ours = video.frames(start + numbers)
         assert np.array_equal(ours, frames[start + numbers])
         assert np.array_equal(theirs, frames[start + numbers])
+        video = EncodedVideo.from_path(str(path), decode_audio=False, decoder="pyav")
+        clip = video.get_clip(start / 30, start / 30 + SECONDS)["video"].permute(1, 2, 3, 0).numpy()
+        assert len(clip) in (LENGTH * RATE, LENGTH * RATE + 1)  # the last one may lie on the end
+        assert np.array_equal(clip, frames[start : start + len(clip)])
         checked += len(numbers)
     return checked
 
 
 def compare(path: Path, gop: int, items: int, rounds: int) -> None:
-    ours, theirs = our_dataset(path, items)[0], their_dataset(path)
-    seconds = {"ours": [], "theirs": []}
+    ours, pyslowfast = our_dataset(path, items)[0], their_dataset(path)
+    seconds: dict[str, list[np.ndarray]] = {"ours": [], "PySlowFast 1.0": [], "pytorchvideo": []}
     for number in range(rounds + 1):
         first_frames: list[float] = []
         starts = [clocks()]
@@ -84,20 +120,29 @@ def compare(path: Path, gop: int, items: int, rounds: int) -> None:
         starts.append(clocks())
         with mock.patch.object(random, "uniform", side_effect=first_frames):
             for _ in range(items):
-                theirs[0]
+                pyslowfast[0]
+        starts.append(clocks())
+        with mock.patch.object(random, "uniform", side_effect=[frame / 30 for frame in first_frames]):
+            assert (
+                sum(item["video"].shape == (3, LENGTH, 224, 224) for item in pytorchvideo_dataset(path, items)) == items
+            )
         starts.append(clocks())
         if number:  # the first round warms up
             for name, (before, after) in zip(seconds, itertools.pairwise(starts), strict=True):
                 seconds[name].append(after - before)
     print(f"GOP {gop}: {check(path)} frames of each are bit-equal to a plain decoding")
+    per_clip = {name: np.array(values) / items for name, values in seconds.items()}
     for column, clock in enumerate(("clock", "processor")):
-        own, other = (np.array(seconds[name])[:, column] / items for name in ("ours", "theirs"))
-        ratios = other / own
-        print(
-            f"  {clock:9s}: PySlowFast 1.0 {1000 * statistics.median(other):.0f} ms a clip, ours "
-            f"{1000 * statistics.median(own):.0f} ms: {statistics.median(ratios):.2f} times as fast "
-            f"({ratios.min():.2f} .. {ratios.max():.2f})"
-        )
+        own = per_clip["ours"][:, column]
+        for name in list(seconds)[1:]:
+            other = per_clip[name][:, column]
+            print(
+                f"  {clock:9s}: {name} {1000 * statistics.median(other):.0f} ms a clip, ours "
+                f"{1000 * statistics.median(own):.0f} ms: {statistics.median(other / own):.2f} times as fast "
+                f"({(other / own).min():.2f} .. {(other / own).max():.2f})"
+            )
+    rates = (f"{name} {1 / statistics.median(values[:, 1]):.1f}" for name, values in per_clip.items())
+    print(f"  clips a second and core: {', '.join(rates)}")
 
 
 def recorder(places: list[float]):
@@ -119,13 +164,18 @@ def clocks() -> np.ndarray:
 def scaling(path: Path, workers: list[int], items: int) -> None:
     for count in workers:
         clips, cfg = our_dataset(path, 2 * items, count)
-        loader = iter(train_loader(clips, EpochSampler(len(clips), 0, 0, batch_size=4), cfg))
-        for _ in range(count + 1):  # workers are up
-            next(loader)
-        start, got = time.perf_counter(), 0
-        for batch in loader:
-            got += len(batch.clips)
-        print(f"  {count} workers: {got / (time.perf_counter() - start):.1f} clips a second")
+        ours = train_loader(clips, EpochSampler(len(clips), 0, 0, batch_size=4), cfg)
+        theirs = DataLoader(pytorchvideo_dataset(path, 2 * items), batch_size=4, num_workers=count)
+        rates = clips_a_second(ours, count), clips_a_second(theirs, count)
+        print(f"  {count} workers: {rates[0]:.1f} clips a second, pytorchvideo {rates[1]:.1f}")
+
+
+def clips_a_second(loader: DataLoader, workers: int) -> float:
+    batches = iter(loader)
+    for _ in range(workers + 1):  # workers are up
+        next(batches)
+    start, count = time.perf_counter(), sum(1 for _ in batches)
+    return count * loader.batch_size / (time.perf_counter() - start)
 
 
 def main() -> int:
@@ -133,7 +183,7 @@ def main() -> int:
     parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the video of")
     parser.add_argument("--items", type=int, default=40, help="clips a round")
     parser.add_argument("--rounds", type=int, default=3, help="paired repetitions")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="numbers of workers to try")
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2], help="numbers of workers to try")
     parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
+import numpy as np
 import torch
 
 from mutualnet3d.distributed import Processes
@@ -16,6 +17,9 @@ from mutualnet3d.errors import ConfigError, ResourceError
 from mutualnet3d.files import remove_partial
 from mutualnet3d.output_files import LOCK_FILE
 
+_FILES = (errno.EMFILE, errno.ENFILE)
+_PROBE = 64 << 20  # bytes
+_TOO_MANY_FILES = "too many open files; raise the limit (ulimit -n) or lower DATA_LOADER.NUM_WORKERS"
 _CPU_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
 _WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 _WRITER = re.compile(r"PytorchStreamWriter|file write failed|unexpected pos")
@@ -66,6 +70,8 @@ def named_faults(cfg) -> Iterator[None]:
     except MemoryError as error:
         raise ResourceError(_memory(cfg, "no more memory")) from error
     except OSError as error:
+        if error.errno in _FILES:
+            raise ResourceError(_TOO_MANY_FILES) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise ResourceError(_disk(cfg, error.strerror)) from error
@@ -82,6 +88,27 @@ def named_faults(cfg) -> Iterator[None]:
         if _WRITER.search(text):  # torch.save hides the reason, which the file system gave
             raise ResourceError(_disk(cfg, text.splitlines()[0])) from error
         raise
+
+
+def refuse_machine_fault(error: Exception) -> None:
+    """Raise where a file could not be read because of the machine: another one must not take its place in the run.
+
+    A damaged file may claim to need more memory than there is: it is the machine only where 64 MiB are not to be
+    had either.
+
+    Raises:
+        ResourceError: too many files are open, or there is no more memory.
+    """
+    if isinstance(error, OSError) and error.errno in _FILES:
+        raise ResourceError(_TOO_MANY_FILES) from error
+    if isinstance(error, MemoryError):
+        try:
+            np.empty(_PROBE, np.uint8)
+        except MemoryError:
+            raise ResourceError(
+                "out of memory while a file was read; lower DATA_LOADER.NUM_WORKERS or the batch size; the same "
+                "command goes on where the last checkpoint was written"
+            ) from error
 
 
 def _memory(cfg, reason: str) -> str:

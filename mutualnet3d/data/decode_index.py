@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
+from mutualnet3d.faults import refuse_machine_fault
+
 # Containers that carry decoding times only: the times of their B-frames are guesses, so frames are counted instead.
 _WITHOUT_PRESENTATION_TIMES = ("avi",)
 _VP8_SHOW_FRAME = 0x10
@@ -71,5 +73,6 @@ def _packets(container, stream):
             hidden = packet.is_discard or (is_vp8 and packet.size and not memoryview(packet)[0] & _VP8_SHOW_FRAME)
             if packet.size and not hidden:
                 yield packet
-    except av.FFmpegError:  # the file ends within a packet: what came before it is what there is
+    except av.FFmpegError as error:  # the file ends within a packet: what came before it is what there is
+        refuse_machine_fault(error)
         return

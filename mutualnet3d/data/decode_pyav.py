@@ -13,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 from mutualnet3d.data.decode import VideoReader, resize
 from mutualnet3d.data.decode_index import FrameIndex, read_index
 from mutualnet3d.errors import VideoError
+from mutualnet3d.faults import refuse_machine_fault
 
 # Playlists that name network addresses must not be followed: no video file may make a training run wait for a server.
 _OPTIONS = {"protocol_whitelist": "file,crypto,data"}
@@ -77,7 +78,8 @@ class PyAVReader(VideoReader):
         key_frame, seek_time = start
         try:
             self._container.seek(seek_time, stream=self._stream)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            refuse_machine_fault(error)
             return None
         times = self.index.times
         # Only H.264 says reliably which frames no other frame needs: those are not decoded where they are not wanted.
@@ -131,13 +133,15 @@ class PyAVReader(VideoReader):
             try:
                 yield from packet.decode()
             except av.FFmpegError as error:
+                refuse_machine_fault(error)
                 if any(later.size for later in packets):
                     raise VideoError(self.path, f"damaged at {_second(packet)}: {error.strerror}") from error
         try:
             yield from context.decode(None)  # what the decoder still holds back
         except av.EOFError:
             return
-        except av.FFmpegError:  # damage in the last packet, reported late
+        except av.FFmpegError as error:  # damage in the last packet, reported late
+            refuse_machine_fault(error)
             return
 
     def _picture(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
@@ -154,6 +158,7 @@ class PyAVReader(VideoReader):
             try:
                 self._container = av.open("file:" + self.path, options=_OPTIONS, metadata_errors="replace")
             except (av.FFmpegError, ValueError) as error:
+                refuse_machine_fault(error)
                 raise VideoError(self.path, f"is not a readable video: {_reason(error)}") from error
         self._stream = _best_video_stream(self._container)
         if self._stream is None:
@@ -181,7 +186,8 @@ def _until_unreadable(packets) -> Iterator:
     """Packets up to the point where the file cannot be read further."""
     try:
         yield from packets
-    except av.FFmpegError:
+    except av.FFmpegError as error:
+        refuse_machine_fault(error)
         return
 
 

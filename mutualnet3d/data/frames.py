@@ -7,6 +7,7 @@ import numpy as np
 
 from mutualnet3d.data.decode import VideoReader, refuse_what_is_no_file, resize
 from mutualnet3d.errors import VideoError
+from mutualnet3d.faults import refuse_machine_fault
 
 
 class FrameReader(VideoReader):
@@ -61,6 +62,7 @@ def read_picture(path: str) -> np.ndarray:
         with open(path, "rb") as file:
             content = file.read()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        refuse_machine_fault(error)
         raise VideoError(path, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     if _is_cut_off(content):
         raise VideoError(path, "the JPEG file is cut off")

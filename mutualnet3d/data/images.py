@@ -18,6 +18,7 @@ from mutualnet3d.data.decode import VideoReader, open_video, refuse_what_is_no_f
 from mutualnet3d.data.frames import FrameReader
 from mutualnet3d.data.memory import FramesInMemory
 from mutualnet3d.errors import VideoError
+from mutualnet3d.faults import refuse_machine_fault
 
 # First bytes of JPEG, PNG, BMP, TIFF and PNM files; those of WebP are told from AVI's below.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))
@@ -92,6 +93,7 @@ def _is_image(path: str) -> bool:
         with open(path, "rb") as file:
             start = file.read(12)
     except OSError as error:
+        refuse_machine_fault(error)
         raise VideoError(path, f"cannot be opened: {error.strerror}") from error
     return start.startswith(_SIGNATURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
 

@@ -6,22 +6,29 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 _logger = logging.getLogger(__name__)
+_PASSED_ON = 3.0  # seconds: a terminal and SLURM signal every process, and torchrun passes on to them what it gets
 
 
 class StopRequest:
-    """``requested`` turns true at the first Ctrl-C or SIGTERM; a second one stops at once."""
+    """``requested`` turns true at the first Ctrl-C or SIGTERM; one more than 3 seconds later stops at once."""
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
 
     def _on_signal(self, number: int, frame) -> None:
         if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-        _logger.warning("%s: stopping after this iteration; once more stops at once", signal.Signals(number).name)
+            if time.monotonic() - self._since > _PASSED_ON:
+                raise KeyboardInterrupt
+            return
+        self.requested, self._since = True, time.monotonic()
+        _logger.warning(
+            "%s: stopping after this iteration; once more, after 3 seconds, stops at once", signal.Signals(number).name
+        )
 
 
 @contextlib.contextmanager

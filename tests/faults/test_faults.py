@@ -1,19 +1,24 @@
 """What a machine does to a run: each fault is named with its remedy, and nothing that was written is lost."""
 
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
 
+import av
 import pytest
 import torch
 from killing import differences, run_until_done
 from processes import ENVIRONMENT
 from tiny import OVERRIDES, RECIPE, ROOT, tiny_cfg
 
+from mutualnet3d import faults
+from mutualnet3d.data import build_entries, train_dataset
+from mutualnet3d.data.frames import read_picture
 from mutualnet3d.errors import ConfigError, ResourceError
-from mutualnet3d.faults import alone_in, named_faults
+from mutualnet3d.faults import alone_in, named_faults, refuse_machine_fault
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.pipeline import run
 from mutualnet3d.training import loop
@@ -119,6 +124,49 @@ def test_out_of_memory(error):
 def test_real_allocation_that_fails():
     with pytest.raises(ResourceError, match="out of memory"), named_faults(tiny_cfg()):
         torch.empty(1 << 50)
+
+
+@pytest.fixture
+def no_more_files():
+    """No file can be opened, as in a process that has opened too many."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_many_open_files_are_no_unreadable_video(tiny_data, no_more_files):
+    """Another video in its place would change the run, and nobody would know why."""
+    cfg = tiny_cfg("DATA.PATH_TO_DATA_DIR", str(tiny_data))
+    clips = train_dataset(build_entries(cfg, "train"), cfg, 0)
+    assert clips[0, 0].failures == ()
+    no_more_files()
+    with pytest.raises(ResourceError, match=r"too many open files; raise the limit \(ulimit -n\)"):
+        clips[0, 0]
+
+
+def test_pictures_and_other_files_of_too_many(tmp_path, no_more_files):
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8")
+    cfg = tiny_cfg()
+    no_more_files()
+    with pytest.raises(ResourceError, match="too many open files"):
+        read_picture(str(tmp_path / "a.jpg"))
+    with pytest.raises(ResourceError, match="too many open files"), named_faults(cfg):
+        (tmp_path / "a.jpg").read_bytes()
+
+
+def test_memory_that_a_damaged_file_claims_is_not_the_machines(monkeypatch):
+    """FFmpeg says the same where a header asks for 2 GB: what tells them apart is whether there is memory."""
+    error = av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+    refuse_machine_fault(error)
+
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(faults.np, "empty", no_memory)
+    with pytest.raises(ResourceError, match="out of memory while a file was read"):
+        refuse_machine_fault(error)
 
 
 def test_other_errors_pass():

@@ -15,7 +15,7 @@ from tiny import tiny_cfg
 import mutualnet3d as mn
 from mutualnet3d.errors import CheckpointError, ConfigurationError, TrainingError
 from mutualnet3d.models.artefact import model_entries, read_checkpoint, save_model
-from mutualnet3d.training import checkpoint
+from mutualnet3d.training import checkpoint, interrupt
 from mutualnet3d.training.checkpoint import Position, checkpoint_path, list_checkpoints, save_checkpoint
 from mutualnet3d.training.loop import train
 from mutualnet3d.training.step import mutual_backward
@@ -117,9 +117,16 @@ def test_a_finished_run_does_not_train_again(cfg, uninterrupted, tmp_path):
     assert run(cfg) == 2 * ITERATIONS
 
 
-def test_a_second_signal_stops_at_once(cfg, tmp_path):
+def test_a_second_signal_stops_at_once(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(interrupt, "_PASSED_ON", -1.0)
     run(cfg, stop_after=1, how_often=2)
     assert not (tmp_path / "output" / "checkpoints").exists()
+
+
+def test_a_signal_that_comes_twice_is_one(cfg, tmp_path):
+    """SLURM signals every process of a job, and torchrun passes on to its own what it gets."""
+    run(cfg, stop_after=1, number=signal.SIGTERM, how_often=3)
+    assert checkpoints(tmp_path / "output") == ["checkpoint_epoch_00000_iteration_000001.pyth"]
 
 
 def test_a_stop_during_the_evaluation_is_not_lost(cfg, monkeypatch, tmp_path):
