@@ -1,15 +1,18 @@
 """Runs for ``faults.py`` to disturb: real processes, forked from one that has imported everything, which is cheap.
 
-Linux only: /proc, prlimit.
+Linux only: it reads /proc.
 """
 
 import json
+import logging
 import math
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mutualnet3d.commands.run import main as run_net
@@ -83,14 +86,6 @@ class Started:
         if self.cpu() < math.inf:
             os.kill(self.pid, number)
 
-    def children(self) -> list[int]:
-        """Its loader workers."""
-        try:
-            tasks = list(Path(f"/proc/{self.pid}/task").iterdir())
-            return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):
-            return []
-
     def end(self) -> int:
         """Its exit status, negative for a signal."""
         self.process.join(PATIENCE)
@@ -111,6 +106,68 @@ def _run(words: list[str], log: str, prepare: Callable[[], None] | None, environ
     if prepare:
         prepare()
     raise SystemExit(run_net(words))
+
+
+@dataclass(frozen=True)
+class At:
+    """Calls ``action`` once the run has logged ``words`` and has then computed for ``seconds`` of the processor."""
+
+    words: str
+    seconds: float
+    action: Callable[[], None]
+
+    def __call__(self) -> None:
+        original, armed = logging.Logger.handle, []
+
+        def handle(logger, record) -> None:
+            original(logger, record)
+            if not armed and self.words in record.getMessage():
+                armed.append(True)
+                signal.signal(signal.SIGPROF, lambda *_: self.action())
+                signal.setitimer(signal.ITIMER_PROF, max(self.seconds, 1e-3))
+
+        logging.Logger.handle = handle
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Writes to ``path``, for each line of the log, the seconds of the processor and the line, as JSON."""
+
+    path: Path
+
+    def __call__(self) -> None:
+        original = logging.Logger.handle
+
+        def handle(logger, record) -> None:
+            original(logger, record)
+            with open(self.path, "a") as file:
+                file.write(json.dumps([time.process_time(), record.getMessage()]) + "\n")
+
+        logging.Logger.handle = handle
+
+
+def send_itself(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def kill_a_worker() -> None:
+    """The first of this process's own; where there is none, the next one that is started."""
+    workers = [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+    if workers:
+        os.kill(int(workers[0]), signal.SIGKILL)
+    else:
+        signal.setitimer(signal.ITIMER_PROF, 0.01)
+
+
+def leave_room(room: int) -> None:
+    """No file may grow beyond ``room`` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+
+def give_no_memory() -> None:
+    """The process gets no more than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
 
 
 class Writes:

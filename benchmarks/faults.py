@@ -16,20 +16,32 @@ import math
 import os
 import random
 import re
-import resource
 import signal
 import socket
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests" / part) for part in ("", "faults")]
 
-from fault_runs import NotANumber, Started, Writes, fork_server  # noqa: E402
+from fault_runs import (  # noqa: E402
+    At,
+    Clock,
+    NotANumber,
+    Started,
+    Writes,
+    fork_server,
+    give_no_memory,
+    kill_a_worker,
+    leave_room,
+    send_itself,
+)
 from killing import differences  # noqa: E402 - the tests' own
 from tiny import OVERRIDES, RECIPE, write_data  # noqa: E402
 
@@ -70,15 +82,12 @@ class Bench:
         write_data(data)
         self.words = [str(word) for word in ("--cfg", RECIPE, *OVERRIDES, *SHORT, "DATA.PATH_TO_DATA_DIR", data)]
         self.whole = folder / "whole"
-        run = self.start(self.whole, prepare=Writes(counts=folder / "pieces.json"))
-        self.lasts = {}
-        for part, (first, last) in PARTS.items():
-            run.wait_moment(first, 0)
-            began = run.used
-            run.wait_moment(last, 0)
-            self.lasts[part] = run.used - began
-        must_be(run, 0)
+        must_be(self.start(self.whole, prepare=Writes(counts=folder / "pieces.json")), 0)
         self.pieces = json.loads((folder / "pieces.json").read_text())
+        must_be(self.start(folder / "timed", prepare=Clock(folder / "lines.json")), 0)
+        lines = [json.loads(line) for line in (folder / "lines.json").read_text().splitlines()]
+        at = {words: next(seconds for seconds, line in lines if words in line) for words in sum(PARTS.values(), ())}
+        self.lasts = {part: at[last] - at[first] for part, (first, last) in PARTS.items()}
 
     def new_output(self) -> Path:
         self.number += 1
@@ -89,10 +98,15 @@ class Bench:
         words = [*self.words, "OUTPUT_DIR", str(output), *map(str, words)]
         return Started(self.context, words, log, prepare, environment)
 
-    def wait(self, run: Started, *parts: str) -> None:
-        """Until a moment drawn from one of the ``parts``, or from one drawn of them."""
+    def moment(self, *parts: str) -> tuple[str, float]:
+        """Words that begin one of the ``parts``, and seconds of the processor from then on."""
         part = self.rng.choice(parts)
-        run.wait_moment(PARTS[part][0], self.rng.uniform(0, self.lasts[part]))
+        return PARTS[part][0], self.rng.uniform(0, self.lasts[part])
+
+    def struck(self, action: Callable[[], None], *parts: str, words: tuple = ()) -> tuple[Path, Started]:
+        """A run in which ``action`` is called at a moment drawn from ``parts``, and where it writes."""
+        output = self.new_output()
+        return output, self.start(output, *words, prepare=At(*self.moment(*parts), action))
 
     def finish(self, output: Path) -> list[str]:
         """Give the same command again; what then differs from the undisturbed run."""
@@ -116,9 +130,7 @@ def part_of(run: Started) -> str:
 
 def kill_in(*parts: str, number: int = signal.SIGKILL, codes: tuple[int, ...] = (-signal.SIGKILL, 0)):
     def strike(bench: Bench, result: Result) -> list[str]:
-        run = bench.start(output := bench.new_output())
-        bench.wait(run, *parts)
-        run.kill(number)
+        output, run = bench.struck(partial(send_itself, number), *parts)
         result.ended[must_be(run, *codes)] += 1
         result.struck[part_of(run)] += 1
         return bench.finish(output)
@@ -132,29 +144,22 @@ def kill_while_saving(bench: Bench, result: Result) -> list[str]:
     place = (file, bench.rng.randrange(bench.pieces[file]))
     run = bench.start(output := bench.new_output(), prepare=Writes(place))
     result.ended[must_be(run, -signal.SIGKILL)] += 1
-    partial = [path.name for path in output.rglob("*.partial")]
-    assert len(partial) == 1, partial
-    result.struck[re.sub(r"_epoch.*|_\d+$", "", partial[0].split(".")[1])] += 1
+    (name,) = (path.name for path in output.rglob("*.partial"))
+    result.struck[re.sub(r"_epoch.*|_\d+$", "", name.split(".")[1])] += 1
     return bench.finish(output)
 
 
 def disk_full(bench: Bench, result: Result) -> list[str]:
     """From a moment on no file may grow beyond a number of bytes (RLIMIT_FSIZE): the system refuses the write."""
-    run = bench.start(output := bench.new_output())
-    bench.wait(run, "training")
     room = bench.rng.randrange((bench.whole / "model.pyth").stat().st_size)
-    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (room, room))
+    output, run = bench.struck(partial(leave_room, room), "training")
     result.ended[must_be(run, 1, says=r"ResourceError: .*cannot take more files")] += 1
     result.struck[part_of(run)] += 1
     return bench.finish(output)
 
 
 def worker_killed(bench: Bench, result: Result) -> list[str]:
-    run = bench.start(output := bench.new_output(), "DATA_LOADER.NUM_WORKERS", 1)
-    bench.wait(run, "training", "evaluation")
-    run.wait_for(lambda: bool(run.children()))
-    for worker in run.children()[:1]:
-        os.kill(worker, signal.SIGKILL)
+    output, run = bench.struck(kill_a_worker, "training", "evaluation", words=("DATA_LOADER.NUM_WORKERS", 1))
     result.ended[must_be(run, 0, 1, says=r"ResourceError: .*data loading worker .* was killed")] += 1
     result.struck[part_of(run)] += 1
     return bench.finish(output)
@@ -175,13 +180,7 @@ def not_a_number(bench: Bench, result: Result) -> list[str]:
 
 def out_of_memory(bench: Bench, result: Result) -> list[str]:
     """From a moment on the process gets no more memory (RLIMIT_AS): what needs more fails."""
-    run = bench.start(output := bench.new_output())
-    bench.wait(run, "training", "calibration", "evaluation")
-    try:
-        pages = int(Path(f"/proc/{run.pid}/statm").read_text().split()[0])
-        resource.prlimit(run.pid, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        pass  # it had ended
+    output, run = bench.struck(give_no_memory, "training", "calibration", "evaluation")
     result.ended[must_be(run, 0, 1, says=OUT_OF_MEMORY)] += 1
     result.struck[part_of(run)] += 1
     return bench.finish(output)
@@ -190,7 +189,7 @@ def out_of_memory(bench: Bench, result: Result) -> list[str]:
 def second_run(bench: Bench, result: Result) -> list[str]:
     """The second one is refused; the first one ends as if nothing had been."""
     run = bench.start(output := bench.new_output())
-    bench.wait(run, "training", "calibration", "evaluation")
+    run.wait_moment(*bench.moment("training", "calibration", "evaluation"))
     result.struck[part_of(run)] += 1
     says = "ConfigError: OUTPUT_DIR .* is in use by another run"
     result.ended["second " + must_be(bench.start(output), 1, says=says)] += 1
@@ -217,7 +216,7 @@ class TwoProcesses:
             for run in self.start(bench, self.whole):
                 must_be(run, 0)
         runs = self.start(bench, output := bench.new_output())
-        bench.wait(runs[0], "training", "calibration", "evaluation")
+        runs[0].wait_moment(*bench.moment("training", "calibration", "evaluation"))
         killed = bench.rng.choice(([0], [1], [0, 1]))
         for rank in killed:
             runs[rank].kill()

@@ -13,15 +13,19 @@ from pathlib import Path
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from mutualnet3d.data.decode import BACKENDS
+from mutualnet3d.data.frames import FrameReader
 from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
 from mutualnet3d.errors import ConfigError, DataError, VideoError
+from mutualnet3d.files import write_text
+
+_VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What is known of one video, or of an image, which has 1 frame: ``frames`` that decode, ``fps``, ``width`` and
-    ``height`` after rotation.
+    """What is known of one video, or of an image, which has 1 frame: ``frames`` that decode, ``fps``, the ``seconds``
+    that they last (None for an image), ``width`` and ``height`` after rotation.
 
     ``status`` is "ok" or "unusable"; ``reason`` says why it is unusable, ``note`` what is odd about a usable one.
     """
@@ -34,6 +38,7 @@ class VideoReport:
     height: int | None = None
     reason: str | None = None
     note: str | None = None
+    seconds: float | None = None
 
 
 def check_video(path: str, backend: str = "pyav") -> VideoReport:
@@ -45,7 +50,9 @@ def check_video(path: str, backend: str = "pyav") -> VideoReport:
                 raise VideoError(path, "no frame can be decoded")
             promised = video.promised_frames or video.num_frames
             note = None if promised == frames else f"the container promises {promised} frames, {frames} decode"
-            return VideoReport(path, "ok", frames, round(video.fps, 3), video.width, video.height, note=note)
+            seconds = None if isinstance(video, FrameReader) else round(frames / video.fps, 3)
+            size = video.width, video.height
+            return VideoReport(path, "ok", frames, round(video.fps, 3), *size, note=note, seconds=seconds)
     except VideoError as error:
         return VideoReport(path, "unusable", reason=error.reason)
 
@@ -89,18 +96,18 @@ def _send_report(sender, path: str, backend: str) -> None:
 
 
 def list_videos(arguments: list[str], prefix: str | None = None, separator: str = " ") -> list[str]:
-    """Files that the arguments name: a ``.csv`` stands for the videos in it, a folder for the images anywhere below it.
+    """Files that the arguments name: a ``.csv`` stands for the videos in it, a folder for what lies below it.
 
     Their paths are relative to ``prefix``; without one to the folder of the csv, or one or two folders above it if the
     first video of the list is found there, or else to the current folder.
 
     Raises:
-        DataError: a csv is missing or malformed, or a folder holds no images.
+        DataError: a csv is missing or malformed, or a folder holds neither.
     """
     videos = []
     for argument in arguments:
         if os.path.isdir(argument):
-            videos += _images_below(Path(argument))
+            videos += _files_below(Path(argument))
             continue
         if Path(argument).suffix.lower() != ".csv":
             videos.append(argument)
@@ -111,11 +118,14 @@ def list_videos(arguments: list[str], prefix: str | None = None, separator: str 
     return videos
 
 
-def _images_below(folder: Path) -> list[str]:
-    images = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
-    if not images:
-        raise DataError(f"{folder}: holds no images ({', '.join(IMG_EXTENSIONS)}); name files, or a .csv of videos")
-    return images
+def _files_below(folder: Path) -> list[str]:
+    endings = (*_VIDEO_EXTENSIONS, *IMG_EXTENSIONS)
+    files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in endings)
+    if not files:
+        raise DataError(
+            f"{folder}: holds no videos and no images ({', '.join(endings)}); name files, or a .csv of them"
+        )
+    return files
 
 
 def _base_folder(csv: Path, listed: list[str]) -> str:
@@ -132,26 +142,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="check_data.py",
         description="Decode videos and images from end to end; print one JSON line for each. Exit code 1 if any is "
-        "unusable.",
-        epilog="A folder stands for the images below it, a .csv (lines 'path label') for the videos in it. "
+        "unusable; a last line on standard error counts them.",
+        epilog="A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in it. "
         "Their paths are relative to --prefix; without "
         "it to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos "
         "first; or else to the current folder.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, images, lists of videos, folders of images")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, images, lists of videos, folders of either")
     parser.add_argument("--prefix", help="folder that the paths in a csv are relative to (DATA.PATH_PREFIX)")
     parser.add_argument("--separator", default=" ", help="between path and label (DATA.PATH_LABEL_SEPARATOR); a blank")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="files at a time; all cores")
     parser.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder; pyav")
     parser.add_argument("--time-limit", type=float, default=300.0, help="seconds per file; 300")
+    parser.add_argument("--unusable", metavar="LIST", help="file for the paths of those that are unusable, one a line")
     options = parser.parse_args(arguments)
-    usable = True
+    frames, seconds, unusable = 0, 0.0, []
     try:
         videos = list_videos(options.files, options.prefix, options.separator)
         for report in check_videos(videos, options.backend, options.workers, options.time_limit):
             print(json.dumps(asdict(report)), flush=True)
-            usable = usable and report.status == "ok"
+            frames, seconds = frames + (report.frames or 0), seconds + (report.seconds or 0)
+            if report.status != "ok":
+                unusable.append(report.path)
+        if options.unusable:
+            write_text(options.unusable, "".join(f"{path}\n" for path in unusable))
     except (DataError, ConfigError) as error:
         print(f"check_data.py: {error}", file=sys.stderr)
         return 2
-    return 0 if usable else 1
+    length = f"{frames} frames, {seconds / 3600:.2f} hours of video"
+    print(f"{len(videos)} files, {len(unusable)} unusable; {length}", file=sys.stderr)
+    return 1 if unusable else 0

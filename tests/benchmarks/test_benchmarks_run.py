@@ -9,7 +9,7 @@ import torch
 from tiny import OVERRIDES, RECIPE, ROOT
 
 FOLDER = ROOT / "benchmarks"
-HELPERS = {"random_network.py", "real_video.py"}  # other scripts import them
+HELPERS = {"fault_runs.py", "random_network.py", "real_video.py"}  # other scripts import them
 DEMO = ROOT / "configs" / "Demo"
 SLOWFAST = [
     *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", 32, "DATA.TRAIN_JITTER_SCALES", [32, 40]),
@@ -20,7 +20,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "deployed.py": [
         *("--networks", "x3d", "--widths", 0.63, "--threads", 1, "--crop", 64, "--repeats", 1, "--backends", "torch")
     ],
-    "faults.py": ["--kills", 1],
+    "faults.py": ["--times", 1, "--only", "while saving"],
     "grid_evaluation.py": [
         *("--cfg", RECIPE, "--data", "{data}", "--videos", 2, "--counts", 1, 2, "--rounds", 1, *OVERRIDES)
     ],
@@ -29,17 +29,22 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "switched.py": ["--cfg", RECIPE, "--widths", 0.63, "--repeats", 1, *OVERRIDES],
     "test_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
+    "worker_memory.py": [
+        *("--clips", 800, "--every", 100, "--warm-up", 200, "--bound", 4, "--cfg", RECIPE, *OVERRIDES),
+        *("DATA.PATH_TO_DATA_DIR", "{data}", "DATA_LOADER.NUM_WORKERS", 1),
+    ],
 }
 SAYS = {
     "counting.py": r"MN_MOBILENET_V1 +6 configurations in .*; one by one.*\n.*step [\d.]+ by the paper's formula",
     "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
-    "faults.py": r"\d+ runs were begun again .* lost or different: nothing",
+    "faults.py": r"\| kill -9 while saving \| 1 \| .* \| signal 9 1 \| nothing \|\n\n1 runs in \d+ min; lost: nothing",
     "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
     "mutual_step.py": r"mutual, nothing shared +\d+ ms   x [\d.]+ of plain",
     "switched.py": r"0\.63-32-4: switched [\d.]+ ms, dense [\d.]+ ms",
     "test_loader.py": r"ours, uint8 +\d+ ms: .*\n.*\n +frames: 6 views bit-equal, 24",
-    "train_loader.py": r"processor: PySlowFast 1\.0 \d+ ms a clip, ours \d+ ms: [\d.]+ times as fast",
+    "train_loader.py": r"processor: PySlowFast 1\.0 \d+ ms a clip, ours \d+ ms: .*\n.*pytorchvideo \d+ ms a clip, ours",
+    "worker_memory.py": r"worker 0: [+-][\d.]+ MB resident, .*\n800 clips in \d+ s: flat",
 }
 
 

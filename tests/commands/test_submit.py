@@ -1,7 +1,6 @@
 """Jobs of several machines: the words that each of them runs, and one that is stopped and queued again."""
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import submitit
-from processes import ENVIRONMENT
-from tiny import OVERRIDES, RECIPE
+from tiny import RECIPE
 
 from mutualnet3d.commands.submit import TrainingJob, main
 
@@ -70,33 +68,29 @@ def test_the_announcement_of_the_limit_lets_the_run_save(monkeypatch, tmp_path):
     assert ended == ["torchrun ended with status 1; see what it says above"]
 
 
-def test_a_job_that_is_stopped_goes_on(tiny_data, tmp_path, monkeypatch, capsys):
-    """submitit's own queue on this machine, two real processes; once it is told that its time is over."""
-    for name in set(os.environ) - set(ENVIRONMENT):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
-    output = tmp_path / "output"
-    words = ["--cfg", RECIPE, *OVERRIDES, "TEST.ENABLE", False, "SOLVER.MAX_EPOCH", 8, "TRAIN.EVAL_PERIOD", 8]
-    words += ["CALIBRATION.ENABLE", False, "DATA.PATH_TO_DATA_DIR", tiny_data, "OUTPUT_DIR", output]
-    options = ["--cluster", "local", "--folder", tmp_path / "jobs", "--gpus", 0, "--processes", 2]
-    assert main([str(word) for word in (*options, *words)]) == 0
-    number, log = re.fullmatch(r"submitted job (\d+): 1 x 2 processes .*: (.*)\n", capsys.readouterr().out).groups()
-    wait_until(lambda: (output / "log.jsonl").is_file(), log)
-    (task,) = (int(pid) for pid in Path(f"/proc/{number}/task/{number}/children").read_text().split())
-    os.kill(task, signal.SIGUSR2)
-    wait_until(lambda: "Job completed successfully" in Path(log).read_text(), log)
-    said = Path(log).read_text()
-    assert "stopped; saved" in said
-    assert "Requeued job" in said
-    assert "going on from" in said
-    assert (output / "checkpoints" / "checkpoint_epoch_00008.pyth").is_file()
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A machine whose ``sbatch`` takes every job as number 42."""
+    for name, says in (("srun", ""), ("sbatch", "echo Submitted batch job 42")):
+        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path / "jobs"
 
 
-def wait_until(condition, log: str):
-    end = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < end, Path(log).read_text()
-        time.sleep(0.05)
+def test_what_is_submitted(cluster, capsys):
+    options = ["--nodes", 2, "--gpus", 4, "--cpus-per-process", 6, "--hours", 1.5, "--partition", "video"]
+    options += ["--seconds-to-save", 200, "--slurm", "account=lab", "qos=low", "--folder", cluster]
+    words = ["--cfg", str(RECIPE), "SOLVER.BASE_LR", "0.2"]
+    assert main([*map(str, options), *words]) == 0
+    assert capsys.readouterr().out == f"submitted job 42: 2 x 4 GPUs; log of machine 0: {cluster}/42_0_log.out\n"
+    lines = {line for line in (cluster / "42_submission.sh").read_text().splitlines() if line.startswith("#SBATCH")}
+    asked = ["nodes=2", "ntasks-per-node=1", "gpus-per-node=4", "cpus-per-task=24", "time=90", "partition=video"]
+    asked += ["signal=USR2@200", "account=lab", "qos=low", "open-mode=append"]
+    assert {f"#SBATCH --{each}" for each in asked} <= lines
+    job = submitit.core.utils.DelayedSubmission.load(cluster / "42_submitted.pkl")
+    assert job.function == TrainingJob((*words, "NUM_GPUS", "4"), 4)
 
 
 def test_what_is_wrong_is_said_before_a_job_waits(tmp_path, monkeypatch, caplog):

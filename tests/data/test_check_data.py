@@ -22,7 +22,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_data.py"
 
 def test_a_good_video(videos):
     report = check.check_video(str(videos[5]))
-    assert (report.status, report.frames, report.fps) == ("ok", 25, 30.0)
+    assert (report.status, report.frames, report.fps, report.seconds) == ("ok", 25, 30.0, 0.833)
     assert (report.height, report.width) == (64, 48)
     assert report.reason is None
     assert report.note is None
@@ -83,13 +83,16 @@ def run_tool(*arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
 
-def test_the_command(videos, broken):
-    result = run_tool(videos[0], broken, videos[5], "--workers", 2)
+def test_the_command(videos, broken, tmp_path):
+    result = run_tool(videos[0], broken, videos[5], "--workers", 2, "--unusable", tmp_path / "bad.txt")
     reports = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 1, result.stderr
     assert [report["status"] for report in reports] == ["ok", "unusable", "ok"]
     assert [report["path"] for report in reports] == [str(videos[0]), str(broken), str(videos[5])]
-    assert result.stderr == ""
+    length = reports[0]["seconds"] + reports[2]["seconds"]
+    frames = reports[0]["frames"] + reports[2]["frames"]
+    assert result.stderr == f"3 files, 1 unusable; {frames} frames, {length / 3600:.2f} hours of video\n"
+    assert (tmp_path / "bad.txt").read_text() == f"{broken}\n"
 
 
 def test_exit_codes(videos, capsys):
@@ -108,8 +111,19 @@ def test_images_and_folders_of_them(tmp_path, capsys):
     assert check.main([str(root), "--workers", "1"]) == 1
     good, other = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (good["path"], good["status"], good["frames"]) == (str(root / "train" / "ant" / "000.jpg"), "ok", 1)
-    assert (good["height"], good["width"]) == (32, 32)
+    assert (good["height"], good["width"], good["seconds"]) == (32, 32, None)
     assert (other["path"], other["reason"]) == (str(bad), "the JPEG file is cut off")
     (tmp_path / "empty").mkdir()
     assert check.main([str(tmp_path / "empty")]) == 2
-    assert "holds no images" in capsys.readouterr().err
+    assert "holds no videos and no images" in capsys.readouterr().err
+
+
+def test_folders_of_videos(videos, tmp_path, capsys):
+    for name in ("b/one.MP4", "a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(videos[5].read_bytes())
+    assert check.main([str(tmp_path), "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    paths = [json.loads(line)["path"] for line in said.out.splitlines()]
+    assert paths == [f"{tmp_path}/a.mp4", f"{tmp_path}/b/one.MP4"]
+    assert said.err == "2 files, 0 unusable; 50 frames, 0.00 hours of video\n"

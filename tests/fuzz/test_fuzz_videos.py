@@ -1,10 +1,13 @@
-"""Videos of spoiled bytes: frames, or a VideoError; never without end."""
+"""Videos and images of spoiled bytes: frames, or a VideoError; never without end."""
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mutualnet3d.data.decode import open_video
+from mutualnet3d.data.images import open_media
 from mutualnet3d.errors import VideoError
 from tests.data.video_files import write_video
 from tests.fuzz.fuzzing import examples, only_our_errors, spoiled_bytes
@@ -54,6 +57,23 @@ def test_headers_of_other_bytes(folder, videos, data):
     path = folder / "header.mp4"
     path.write_bytes(content)
     read(path, data.draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=4)))
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, bytes]:
+    picture = np.random.default_rng(0).integers(0, 255, (3, 4, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    return {kind: cv2.imencode(kind, picture)[1].tobytes() for kind in (".jpg", ".png", ".webp", ".bmp", ".tiff")}
+
+
+@pytest.mark.timeout(120)
+@examples(60)
+@given(data=st.data())
+def test_images_of_other_bytes(folder, images, data):
+    kind = data.draw(st.sampled_from(sorted(images)))
+    path = folder / f"spoiled{kind}"
+    path.write_bytes(data.draw(spoiled_bytes(images[kind])))
+    with only_our_errors(path.name), open_media(path) as image:
+        assert image.frames([0], short_side=16).dtype == np.uint8
 
 
 @pytest.mark.parametrize("text", PLAYLISTS)
