@@ -19,7 +19,7 @@ LEVELS = (
     ("configuration", "files", "output_files", "architectures"),
     ("methods",),
     ("allocator", "logs", "distributed", "latency"),
-    ("faults",),
+    ("faults", "progress"),
     ("operators",),
     ("pathways",),
     ("layers", "config", "query_table"),

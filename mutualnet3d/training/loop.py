@@ -31,6 +31,7 @@ from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.methods import Method
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.progress import show_progress
 from mutualnet3d.training.checkpoint import Position, check_method, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.cost import training_provenance
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
@@ -138,13 +139,16 @@ class _Run:
             discard_statistics(self.model)  # of the weights that training changes
         self.sampler.set_epoch(epoch, start)
         self.progress.skip_time()
-        before = time.perf_counter()
-        for iteration, batch in enumerate(self.loader, start=start):
-            lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
-            self.train_iteration(epoch, iteration, batch, lr)
-            now = time.perf_counter()
-            self.seconds, before = self.seconds + now - before, now
-            self.stop_if_asked(stop, Position(epoch, iteration + 1))
+        before, clips = time.perf_counter(), self.progress.clips
+        name = f"epoch {epoch + 1}/{self.cfg.SOLVER.MAX_EPOCH}"
+        with show_progress(name, self.per_epoch * clips, "clips", done=start * clips, lines=False) as steps:
+            for iteration, batch in enumerate(self.loader, start=start):
+                lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
+                loss = self.train_iteration(epoch, iteration, batch, lr)
+                now = time.perf_counter()
+                self.seconds, before = self.seconds + now - before, now
+                steps.advance(clips, f"loss {loss:.3f}")
+                self.stop_if_asked(stop, Position(epoch, iteration + 1))
 
     def stop_if_asked(self, stop: StopRequest, position: Position) -> None:
         """Save and raise KeyboardInterrupt, on every rank, if any of them was asked to stop."""
@@ -154,7 +158,8 @@ class _Run:
         _logger.warning("stopped; saved %s; run the same command again to go on", path)
         raise KeyboardInterrupt
 
-    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> None:
+    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> float:
+        """One step of the optimizer; full's loss."""
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
         batch_on_device = batch.to(self.device)
@@ -192,6 +197,7 @@ class _Run:
             report = self.progress.report(epoch, done, lr, norm)
             _logger.info(describe(report, self.per_epoch, self.cfg.SOLVER.MAX_EPOCH))
             self.write_log(report)
+        return values[0]
 
     def write_log(self, values: dict) -> None:
         if self.processes.first:
@@ -238,8 +244,10 @@ class _Run:
         the key frames."""
         reference, full = self.method.reference, self.model.space.full
         items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
-        loader = video_loader(items, self.cfg, self.processes.share_of(len(items)))
-        result = evaluate_grid(self.model, loader, [reference], self.cfg, self.processes)
+        share = self.processes.share_of(len(items))
+        with show_progress("validation", len(share), "videos") as steps:
+            videos = steps.over(video_loader(items, self.cfg, share))
+            result = evaluate_grid(self.model, videos, [reference], self.cfg, self.processes)
         if result is None:
             return
         measure = measures(result, self.cfg, "val")[reference]
