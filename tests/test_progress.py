@@ -36,7 +36,9 @@ def terminal(monkeypatch):
 def work(steps=3):
     with show_progress("testing [bold]", steps, "videos") as shown:
         for number, _ in enumerate(shown.over(range(steps))):
-            logging.getLogger("mutualnet3d").info("message %d of a length that no narrow terminal has in a line", number)
+            logging.getLogger("mutualnet3d").info(
+                "message %d of a length that no narrow terminal has in a line", number
+            )
 
 
 @pytest.mark.parametrize("columns", [120, 80, 30, 12])
@@ -87,8 +89,13 @@ def test_a_line_a_minute(monkeypatch, caplog):
 def test_an_error_takes_the_bar_away(terminal):
     screen = terminal(100)
     setup_logging()
-    with pytest.raises(KeyboardInterrupt), show_progress("testing", 3, "videos") as steps:
-        steps.advance()
-        raise KeyboardInterrupt
+
+    def stopped():
+        with show_progress("testing", 3, "videos") as steps:
+            steps.advance()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert screen.getvalue().rstrip().endswith("\x1b[2K")
     work()  # a later one can be shown
