@@ -210,3 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"share of a frame's highest value above which the box is drawn, one or several; default: {THRESHOLD}",
     )
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

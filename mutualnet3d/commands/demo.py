@@ -170,3 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
     add_options(parser)
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -114,3 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
     parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

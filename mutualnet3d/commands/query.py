@@ -110,3 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to the terminal")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -32,3 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("mutualnet3d").info("written %s (%.1f MB)", path, path.stat().st_size / 1e6)
 
     return guarded(body)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

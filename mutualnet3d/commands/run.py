@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = run(cfg, group, arguments.trust_pickle)
         if table is not None:
             print_table(table)
+        if group.first:
             print_usage(table, cfg.OUTPUT_DIR)
 
     return guarded(body, "stopped; the same command goes on where it stopped")
