@@ -2,29 +2,71 @@
 
 import argparse
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 
 from mutualnet3d.config.defaults import get_cfg
+
+WIDTH = 100  # characters of a line of help
+EXIT_STATUS = "exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C"
 
 _KEY = re.compile(r"[A-Z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _YAML = (".yaml", ".yml")
 _OUR_OPTIONS = ("--cfg", "--opts", "--shard_id", "--num_shards", "--init_method")
 
 
-def argument_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the shared options, for ``parse_arguments``. A tool may add ``--`` options of its own."""
-    parser = argparse.ArgumentParser(
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """At most ``WIDTH`` columns; options say their defaults."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=26, width=min(shutil.get_terminal_size().columns, WIDTH) - 2)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if action.required or "default" in text or default is argparse.SUPPRESS or not action.option_strings:
+            return f"{text}; required" if action.required and action.option_strings else text
+        if isinstance(default, bool):
+            default = "on" if default else "off"
+        return f"{text}; default: {' '.join(map(str, default)) if isinstance(default, list) else default}"
+
+
+def tool_parser(
+    description: str, tool: str | None = None, example: str = "", more: str = "", status: str = EXIT_STATUS
+) -> argparse.ArgumentParser:
+    """The parser of ``tools/<tool>.py``.
+
+    Args:
+        tool: None = the program's own name.
+        example: a command line of it, or several, a line each.
+        more: what else its users must know, in lines of at most ``WIDTH`` characters.
+        status: what its exit status means.
+    """
+    lines = ["example:", *(f"  {line}" for line in example.splitlines()), ""] if example else []
+    lines += [*more.strip().splitlines(), ""] if more else []
+    return argparse.ArgumentParser(
+        prog=tool and f"{tool}.py",
         description=description,
-        allow_abbrev=False,
-        usage="%(prog)s --cfg FILE [FILE ...] [options] [KEY VALUE ...]",
-        epilog="KEY VALUE: overrides of the config, such as MODEL.NUM_CLASSES 10; they come last, or after --opts.",
+        epilog="\n".join([*lines, status]),
+        formatter_class=HelpFormatter,
     )
-    parser.add_argument("--cfg", metavar="FILE", nargs="+", help="YAML files; later ones win")
-    parser.add_argument("--opts", metavar="KEY VALUE", nargs="*", help="overrides of the config")
-    parser.add_argument("--shard_id", type=int, help="number of this machine, from 0 (SHARD_ID)")
-    parser.add_argument("--num_shards", type=int, help="number of machines (NUM_SHARDS)")
-    parser.add_argument("--init_method", help="address at which several machines meet, such as tcp://10.0.0.1:9999")
+
+
+def argument_parser(
+    description: str, tool: str | None = None, example: str = "", more: str = "", usage: str = ""
+) -> argparse.ArgumentParser:
+    """:func:`tool_parser` with the shared options, for ``parse_arguments``; a tool may add options of its own."""
+    more = f"KEY VALUE: overrides of the config, such as MODEL.NUM_CLASSES 10; last, or after --opts.\n\n{more.strip()}"
+    parser = tool_parser(description, tool, example, more)
+    parser.allow_abbrev = False
+    parser.usage = f"%(prog)s {usage or '--cfg FILE [FILE ...] [options]'} [KEY VALUE ...]"
+    config = parser.add_argument_group("config")
+    config.add_argument("--cfg", metavar="FILE", nargs="+", help="YAML files; later ones win; default: none")
+    config.add_argument("--opts", metavar="KEY VALUE", nargs="*", help="overrides of the config; default: none")
+    machines = parser.add_argument_group("several machines")
+    machines.add_argument("--shard_id", type=int, metavar="N", help="number of this one; default: SHARD_ID, 0")
+    machines.add_argument("--num_shards", type=int, metavar="N", help="how many; default: NUM_SHARDS, 1")
+    machines.add_argument("--init_method", metavar="URL", help="where they meet: tcp://10.0.0.1:9999; default: none")
     return parser
 
 
