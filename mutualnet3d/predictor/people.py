@@ -177,7 +177,7 @@ def key_seconds(
 
 def checked_second(second: Any) -> float:
     """``second``; DataError unless it is a number of at least 0."""
-    if isinstance(second, bool) or not isinstance(second, Real) or not 0 <= second < float("inf"):
+    if isinstance(second, bool) or not isinstance(second, Real) or not 0 <= float(second) < float("inf"):
         raise DataError(f"second {second!r} must be a number of at least 0")
     return float(second)
 
