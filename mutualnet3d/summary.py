@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutualnet3d.data.unreadable import FILE_NAME as UNREADABLE_FILE
 from mutualnet3d.output_files import (
     CONFIG_FILE,
     CURVE_FILE,
@@ -23,6 +22,7 @@ from mutualnet3d.output_files import (
     SEARCH_FILE,
     STDOUT_FILE,
     TABLE_FILE,
+    UNREADABLE_FILE,
 )
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.text import latencies, latency_columns, milliseconds

@@ -21,7 +21,7 @@ LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files", "architectures"),
     ("methods",),
-    ("allocator", "logs", "distributed", "latency"),
+    ("allocator", "help", "logs", "distributed", "latency"),
     ("faults", "progress"),
     ("operators",),
     ("pathways",),
@@ -194,7 +194,7 @@ def test_only_the_command_line_reads_arguments():
     readers = {str(p.relative_to(PACKAGE)) for p in MODULES if "sys.argv" in ast.unparse(ast.parse(p.read_text()))}
     parsers = {str(p.relative_to(PACKAGE)) for p in MODULES if "argparse" in imports(p)}
     assert readers <= {"config/command_line.py", "data/check.py", "commands/launch.py"}
-    assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "data/check.py"}
+    assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "help.py"}
 
 
 def test_names_of_output_files_stand_in_one_place():

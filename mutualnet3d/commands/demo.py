@@ -16,11 +16,11 @@ from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.config.command_line import tool_parser
 from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.predictor import AdaptivePredictor
 from mutualnet3d.streaming.busy import BusyProcesses

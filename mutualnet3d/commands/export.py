@@ -11,13 +11,13 @@ from rich.table import Table
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.config.command_line import tool_parser
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.deployment.clips import parity_clips
 from mutualnet3d.deployment.export import ExportPlan, export
 from mutualnet3d.deployment.manifest import SUFFIXES, Manifest
 from mutualnet3d.deployment.parity import BATCHES, TOLERANCES
 from mutualnet3d.deployment.trained import TrainedNetwork
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import QueryTable

@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.config.command_line import tool_parser
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.file import entry_values, to_json

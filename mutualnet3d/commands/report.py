@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from mutualnet3d.commands.guard import guarded
-from mutualnet3d.config.command_line import tool_parser
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import REPORT_FILE
 from mutualnet3d.visualization import write_report

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from mutualnet3d.config.command_line import tool_parser
 from mutualnet3d.data.decode import BACKENDS
 from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
 from mutualnet3d.errors import ConfigError, DataError, VideoError
+from mutualnet3d.help import tool_parser
 
 
 @dataclass(frozen=True)

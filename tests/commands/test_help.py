@@ -7,7 +7,7 @@ import re
 import pytest
 from tiny import ROOT
 
-from mutualnet3d.config.command_line import WIDTH
+from mutualnet3d.help import WIDTH
 
 TOOLS = sorted((ROOT / "tools").glob("*.py"))
 
