@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 _DOOR = {
     "AdaptivePredictor": "predictor",
     "BudgetError": "errors",
@@ -34,6 +32,7 @@ _DOOR = {
 __all__ = ["__version__", *sorted(_DOOR)]
 
 if TYPE_CHECKING:
+    __version__: str
     from mutualnet3d.calibration import calibrate
     from mutualnet3d.config import load_config
     from mutualnet3d.configuration import Configuration, ConfigurationSpace
@@ -48,11 +47,24 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _DOOR:
+    if name == "__version__":
+        value = _version()
+    elif name in _DOOR:
+        value = getattr(importlib.import_module(f"mutualnet3d.{_DOOR[name]}"), name)
+    else:
         raise AttributeError(f"module 'mutualnet3d' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(importlib.import_module(f"mutualnet3d.{_DOOR[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """That of the installed package; of a source tree that is not installed, which has no metadata, ``0+unknown``."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("mutualnet3d")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,7 +58,8 @@ def calibrate(
     """
     if isinstance(configurations, Configuration):
         raise TypeError(f"configurations must be a sequence; pass [{configurations!r}]")
-    configurations = list(dict.fromkeys(model.space.check(c) for c in configurations))
+    network: Any = model
+    configurations = list(dict.fromkeys(network.space.check(c) for c in configurations))
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
     norms = _norms(model)
@@ -75,10 +77,10 @@ def calibrate(
             sizes.append(len(batch))
             clip = batch.to(device, non_blocking=True)
             with _observing(norms, common):
-                shared = model.shared_features(clip)
+                shared = network.shared_features(clip)
             for configuration in configurations:
                 with _observing(norms, collected[configuration]):
-                    model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)
+                    network(clip, configuration, network.whole_frame_boxes(clip), shared=shared)
     sizes = [size for part in processes.all_gather(sizes) for size in part]
     if not sizes:
         raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
@@ -92,10 +94,10 @@ def calibrate(
         "mutualnet3d": mutualnet3d.__version__,
     }
     known = getattr(model, "statistics_provenance", {})
-    model.statistics_provenance = known | {c: dict(entry) for c in configurations}
+    network.statistics_provenance = known | {c: dict(entry) for c in configurations}
 
 
-def discard_statistics(model: nn.Module, configurations: Iterable[Configuration] | None = None) -> None:
+def discard_statistics(model: Any, configurations: Iterable[Configuration] | None = None) -> None:
     """Forget the statistics of ``configurations``, and where they come from.
 
     By default of all: those but full's, whose running statistics stay, belong to weights that are about to change.
@@ -107,7 +109,7 @@ def discard_statistics(model: nn.Module, configurations: Iterable[Configuration]
     model.statistics_provenance = {} if gone is None else {c: p for c, p in provenance.items() if c not in gone}
 
 
-def _norms(model: nn.Module) -> list[nn.Module]:
+def _norms(model: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
     return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
 
 
@@ -124,8 +126,8 @@ def _pooled(own: list[PopulationStatistics], processes: Processes) -> list[Popul
 
 
 def _store(
-    model: nn.Module,
-    norms: list[nn.Module],
+    model: Any,
+    norms: list[SlimmableBatchNorm2d | SlimmableBatchNorm3d],
     configuration: Configuration,
     collected: list[PopulationStatistics],
     common: list[PopulationStatistics],
@@ -139,7 +141,9 @@ def _store(
 
 
 @contextlib.contextmanager
-def _observing(norms: list[nn.Module], collectors: list[PopulationStatistics]) -> Iterator[None]:
+def _observing(
+    norms: list[SlimmableBatchNorm2d | SlimmableBatchNorm3d], collectors: list[PopulationStatistics]
+) -> Iterator[None]:
     for norm, collector in zip(norms, collectors, strict=True):
         norm.observed = collector
     try:

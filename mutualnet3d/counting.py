@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,8 +38,9 @@ class Complexity:
 
 def complexity(model: nn.Module, configuration: Configuration | None = None, crop: int | None = None) -> Complexity:
     """The complexity of ``model`` at ``configuration`` (default: full) for one view; see :func:`complexities`."""
-    configuration = model.space.full if configuration is None else configuration
-    return complexities(model, [configuration], crop)[configuration]
+    space: Any = model.space
+    chosen = space.full if configuration is None else configuration
+    return complexities(model, [chosen], crop)[chosen]
 
 
 def complexities(
@@ -57,7 +59,7 @@ def complexities(
     Raises:
         ConfigurationError: a configuration is outside the space, or the crop is no number of pixels.
     """
-    space = model.space
+    space: Any = model.space
     crop = space.spatial[-1] if crop is None else crop
     if isinstance(crop, bool) or not isinstance(crop, int) or crop < 1:
         raise ConfigurationError(
@@ -73,10 +75,11 @@ def complexities(
         network = networks[width]
         if resolution not in uses:
             uses[resolution] = _uses(_run(model, network, configuration, crop), network)
-        if uses[resolution] is None:
+        counts = uses[resolution]
+        if counts is None:
             macs = _run(model, network, configuration, crop).get_total_flops() // 2
         else:
-            macs = sum(uses[resolution][name] * size for name, size in network.sizes.items())
+            macs = sum(counts[name] * size for name, size in network.sizes.items())
         counted[configuration] = Complexity(macs / 1e9, network.parameters / 1e6)
     return counted
 
@@ -96,17 +99,19 @@ class _Network:
 
     @classmethod
     def at(cls, model: nn.Module, configuration: Configuration) -> _Network:
-        dense = copy_dense(model, activation_of(configuration, model.space.full), skeleton=True).eval()
-        sizes = {}
+        space: Any = model.space
+        dense = copy_dense(model, activation_of(configuration, space.full), skeleton=True).eval()
+        sizes: dict[str, int] = {}
         for name, layer in dense.named_modules():
             if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
                 sizes[name] = layer.weight.numel()
             elif isinstance(layer, AdaptiveNonlocal):
-                sizes[name] = layer.conv_theta.out_channels
+                theta: Any = layer.conv_theta
+                sizes[name] = theta.out_channels
         return cls(dense, sizes, sum(p.numel() for p in dense.parameters()))
 
 
-def _run(model: nn.Module, network: _Network, configuration: Configuration, crop: int) -> FlopCounterMode:
+def _run(model: Any, network: _Network, configuration: Configuration, crop: int) -> FlopCounterMode:
     """Torch's counter after one view through ``network``, the sub-network of ``model`` at ``configuration``."""
     clip = torch.empty(model.pathway_rule.clip_shape(1, model.num_frames, crop, crop), device="meta")
     views = model.pathways(clip, configuration)

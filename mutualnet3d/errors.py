@@ -66,5 +66,5 @@ class VideoError(MutualNetError, RuntimeError):
         self.path = str(path)
         self.reason = reason
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return (type(self), (self.path, self.reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from mutualnet3d.output_files import STDOUT_FILE
 
@@ -19,12 +20,23 @@ class _Formatter(logging.Formatter):
         return visible(super().format(record))
 
 
+class TerminalHandler(logging.StreamHandler):
+    """To ``sys.stdout`` as it is when a message comes: while a progress bar is drawn, messages go above it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stdout
+
+
 def setup_logging(output_dir: str | Path | None = None, first: bool = True) -> None:
     """Send this package's messages to the terminal and, with an OUTPUT_DIR, to its stdout.log; other loggers stay.
 
     Of several processes only the ``first`` says what happens; the others say their errors.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [TerminalHandler()]
     if output_dir is not None and first:
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(Path(output_dir) / STDOUT_FILE, encoding="utf-8"))

@@ -18,6 +18,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.errors import ConfigurationError
@@ -71,7 +72,7 @@ class Method:
             if given not in known:
                 raise ConfigurationError(f"{given!r} is not one of {', '.join(known)}")
         if self.name == "independent":
-            self.space.check(self.fixed)
+            self.space.check(self._only)
         if self.name == "slimmable":
             full = self.space.full
             for width in self.widths:
@@ -82,7 +83,7 @@ class Method:
                 )
 
     @classmethod
-    def from_cfg(cls, cfg, space: ConfigurationSpace) -> Method:
+    def from_cfg(cls, cfg: Any, space: ConfigurationSpace) -> Method:
         """The method of the node MUTUALNET; without MUTUALNET.ENABLE, plain training of the full network."""
         node = cfg.MUTUALNET
         if not node.ENABLE:
@@ -99,9 +100,15 @@ class Method:
         )
 
     @property
+    def _only(self) -> Configuration:
+        if self.fixed is None:
+            raise ConfigurationError("independent trains one configuration alone: name it with fixed")
+        return self.fixed
+
+    @property
     def reference(self) -> Configuration:
         """The configuration that a run is judged by while it trains: full, or the only one that is trained."""
-        return self.fixed if self.name == "independent" else self.space.full
+        return self._only if self.name == "independent" else self.space.full
 
     @property
     def updates_full(self) -> bool:
@@ -121,7 +128,8 @@ class Method:
         """What an iteration trains, the widest first."""
         (low, high), full = self.space.width, self._full_resolution
         if self.name == "independent":
-            return (Slot(self.fixed.width, (self.fixed.spatial, self.fixed.temporal)),)
+            only = self._only
+            return (Slot(only.width, (only.spatial, only.temporal)),)
         if self.name == "slimmable":
             return tuple(Slot(width, full) for width in (high, *self.widths[:-1]))
         if self.name == "usnet":

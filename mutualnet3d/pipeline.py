@@ -21,6 +21,7 @@ from mutualnet3d.models.weights import load_weights
 from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
+from mutualnet3d.training.board import Board, require_tensorboard
 from mutualnet3d.training.checkpoint import newest_readable
 from mutualnet3d.training.cost import add_training_gmacs
 from mutualnet3d.training.device import to_device
@@ -42,10 +43,12 @@ def run(cfg, processes: Processes = ALONE, trust_pickle: bool = False) -> QueryT
             of the config: a config that came from elsewhere must not decide it.
 
     Raises:
-        ConfigError: the config cannot be honoured, or another run uses OUTPUT_DIR.
+        ConfigError: the config cannot be honoured, TensorBoard is asked for and not installed, or another run uses
+            OUTPUT_DIR.
         ResourceError: memory or disk ran out, or a worker was killed.
     """
     check_supported(cfg)
+    require_tensorboard(cfg)
     with run_in_output_dir(cfg, processes):
         return _run(cfg, processes, trust_pickle)
 
@@ -80,7 +83,11 @@ def _run(cfg, processes: Processes, trust_pickle: bool) -> QueryTable | None:
     candidates, searched = search(model, cfg, configurations, test_entries, processes)
     if searched:
         _forget(model, cfg, [c for c in configurations if c not in candidates], processes)
-    return evaluate_and_tabulate(model, cfg, candidates, test_entries, output / MODEL_FILE, searched, processes)
+    table = evaluate_and_tabulate(model, cfg, candidates, test_entries, output / MODEL_FILE, searched, processes)
+    if table is not None:
+        with Board(cfg, model.training_provenance.get("iterations", 0) + 1) as board:
+            board.add_table(table)
+    return table
 
 
 def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mutualnet3d.output_files import CURVE_FILE, MODEL_FILE, TABLE_FILE
+from mutualnet3d.output_files import (
+    CONFIG_FILE,
+    CURVE_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    REPORT_FILE,
+    RESULTS_FILE,
+    SCORES_FILE,
+    SEARCH_FILE,
+    STDOUT_FILE,
+    TABLE_FILE,
+    UNREADABLE_FILE,
+)
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.text import latencies, latency_columns, milliseconds
 
@@ -77,27 +90,93 @@ def print_plain(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def print_usage(table: QueryTable, output_dir: str | Path, console: Console | None = None) -> None:
-    """How to use what a run left in ``output_dir``, with a budget that exists."""
+def print_usage(table: QueryTable | None, output_dir: str | Path, console: Console | None = None) -> None:
+    """What a run left in ``output_dir``, and the commands and the code that go on from there.
+
+    Args:
+        table: None where the run made none. The budgets that are shown exist in it.
+    """
     console = console or Console()
     output = Path(output_dir)
-    boxes, clip = "", f"clip: (N, 3, {_frames(table)}H, W) float, normalised"
+    print_plain(console, f"\n{output} holds:")
+    for name, what in _FILES.items():
+        if any(output.glob(name)):
+            print_plain(console, f"  {name:<25}{what}")
+    print_plain(console, "\nGo on with:")
+    for command, what in _commands(table, output, logs=any(output.rglob("events.out.tfevents.*"))):
+        print_plain(console, f"  {command}   # {what}")
+    if table is not None:
+        print_plain(console, _code(table, output))
+
+
+_FILES = {
+    MODEL_FILE: "weights, BatchNorm statistics of the calibrated configurations, config",
+    TABLE_FILE: "cost and accuracy of each configuration",
+    CURVE_FILE: "its picture",
+    REPORT_FILE: "the run on one page",
+    RESULTS_FILE: "accuracies; test videos that could not be read",
+    SCORES_FILE: "the scores of every test video",
+    SEARCH_FILE: "scores of the search among configurations",
+    "detections_*.csv": "what AVA's official evaluation counts",
+    "checkpoints": "what the same command goes on from",
+    LOG_FILE: "losses of full, smallest and random configurations",
+    STDOUT_FILE: "what was said",
+    CONFIG_FILE: "the config",
+    UNREADABLE_FILE: "training videos that could not be read",
+}
+
+
+def _commands(table: QueryTable | None, output: Path, logs: bool) -> list[tuple[str, str]]:
+    """(command line, what it does) of what a run's folder is good for."""
+    folder = shlex.quote(str(output))
+    board = [(f"tensorboard --logdir {folder}", "the curves")] if logs else []
+    if table is None:
+        model = shlex.quote(str(output / MODEL_FILE))
+        test = f"{_tool('test')} --model {model} OUTPUT_DIR {folder} QUERY_TABLE.ENABLE True"
+        return [(test, "accuracies, and the query table"), *board]
+    commands = [
+        (f"{_tool('query')} {folder} --max-gmacs {_budget(table):g}", "the best configuration for a budget"),
+        (f"{_tool('export')} --model {folder} --output {shlex.quote(str(output / 'export'))}", "files for deployment"),
+        (f"{_tool('report')} {folder}", "the page again; --compare OTHER_OUTPUT_DIR"),
+    ]
+    if table.provenance.get("frames", 0) is not None:
+        people = " --detector --download" if "boxes" in table.provenance else ""
+        demo = f"{_tool('demo')} {folder} --input VIDEO.mp4 --output OUT.mp4{people}"
+        commands.append((demo, "what a video shows, drawn over it"))
+    return [*commands, *board]
+
+
+def _tool(name: str) -> str:
+    """The command of tools/<name>_net.py, as seen from here; without the repository that of its module."""
+    script = Path(__file__).resolve().parents[1] / "tools" / f"{name}_net.py"
+    if not script.is_file():
+        return f"python -m mutualnet3d.commands.{name}"
+    near = script.is_relative_to(Path.cwd())
+    return f"python {shlex.quote(str(script.relative_to(Path.cwd()) if near else script))}"
+
+
+def _code(table: QueryTable, output: Path) -> str:
+    budget, boxes = _budget(table), ""
+    clip = f"clip: (N, 3, {_frames(table)}H, W) float, normalised"
+    source = "image.jpg" if _frames(table) == "" else "video.mp4"
+    predict = f'predict("{source}"'
     if "boxes" in table.provenance:
         boxes, clip = ", boxes", f"{clip}; boxes: (R, 5) float: clip in the batch, x1, y1, x2, y2 in its pixels"
-    budget = _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
-    print_plain(
-        console,
-        f"""
-Written to {output}: {MODEL_FILE} (weights and statistics), {TABLE_FILE}, {CURVE_FILE}. Use them:
-
+        predict = 'detect("video.mp4", boxes'
+    return f"""
     import mutualnet3d as mn
     table = mn.QueryTable.load("{output / TABLE_FILE}")
     model = mn.load_model("{output / MODEL_FILE}")
     best = table.best(max_gmacs={budget:g})           # {table.best(max_gmacs=budget).configuration}
     logits = model(clip, best.configuration{boxes})      # {clip}
     dense = mn.extract_dense(model, best.configuration)   # an ordinary, smaller network
-""",
-    )
+    mn.AdaptivePredictor.load("{output}").{predict}, max_gmacs={budget:g})
+"""
+
+
+def _budget(table: QueryTable) -> float:
+    """GMACs of the middle of the Pareto front."""
+    return _round_up(table.pareto()[len(table.pareto()) // 2].gmacs)
 
 
 def _round_up(value: float) -> float:

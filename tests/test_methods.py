@@ -95,7 +95,7 @@ def test_no_random_ones():
         ({"name": "sandwich"}, "'sandwich' is not one of mutual, usnet"),
         ({"teacher": "ema"}, "'ema' is not one of auto"),
         ({"smallest": "highest"}, "'highest' is not one of auto"),
-        ({"name": "independent"}, "expected a Configuration, got None"),
+        ({"name": "independent"}, "name it with fixed"),
         ({"name": "independent", "fixed": Configuration(0.5, 142, 3)}, "outside the trained range"),
         ({"name": "slimmable"}, r"widths \[\] of slimmable must end with"),
         ({"name": "slimmable", "widths": (0.7, 0.9)}, "must end with the highest of the space, 1.0"),

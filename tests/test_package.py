@@ -1,11 +1,14 @@
 """The public door, and who may import whom."""
 
 import ast
+import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import mutualnet3d as mn
 from mutualnet3d import output_files
@@ -18,8 +21,8 @@ LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files", "architectures"),
     ("methods",),
-    ("allocator", "logs", "distributed", "latency"),
-    ("faults",),
+    ("allocator", "help", "logs", "distributed", "latency"),
+    ("faults", "progress"),
     ("operators",),
     ("pathways",),
     ("layers", "config", "query_table"),
@@ -131,11 +134,34 @@ def test_door():
 def test_what_type_checkers_see_is_the_door():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    seen = {alias.name for node in block.body for alias in node.names}
+    declared, *imported = block.body
+    assert ast.unparse(declared) == "__version__: str"
+    seen = {alias.name for node in imported for alias in node.names}
     assert seen == set(mn.__all__) - {"__version__"}
-    for node in block.body:
+    for node in imported:
         for alias in node.names:
             assert getattr(__import__(node.module, fromlist=[alias.name]), alias.name) is getattr(mn, alias.name)
+
+
+def test_there_is_one_version():
+    """pyproject.toml's: the installed package, the door, the citation and the hooks of commits agree with it."""
+    project = (PACKAGE.parent / "pyproject.toml").read_text()
+    stated = re.search(r'^version = "(.*)"$', project, re.MULTILINE)[1]
+    citation = yaml.safe_load((PACKAGE.parent / "CITATION.cff").read_text())
+    assert mn.__version__ == importlib.metadata.version("mutualnet3d") == stated == citation["version"]
+    assert citation["license"] == re.search(r'^license = "(.*)"$', project, re.MULTILINE)[1]
+    hooks = yaml.safe_load((PACKAGE.parent / ".pre-commit-config.yaml").read_text())["repos"]
+    oldest = re.search(r'"ruff>=([\d.]+)"', project)[1]
+    assert [repo["rev"] for repo in hooks if "ruff" in repo["repo"]] == [f"v{oldest}"]
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_a_source_tree_that_is_not_installed_has_a_version(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    assert mn._version() == "0+unknown"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -169,7 +195,7 @@ def test_only_the_command_line_reads_arguments():
     readers = {str(p.relative_to(PACKAGE)) for p in MODULES if "sys.argv" in ast.unparse(ast.parse(p.read_text()))}
     parsers = {str(p.relative_to(PACKAGE)) for p in MODULES if "argparse" in imports(p)}
     assert readers <= {"config/command_line.py", "data/check.py", "commands/launch.py"}
-    assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "data/check.py"}
+    assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "help.py"}
 
 
 def test_names_of_output_files_stand_in_one_place():

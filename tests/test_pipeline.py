@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ import torch
 from tiny import OVERRIDES, RECIPE, ROOT, cut_views, release_logger, tiny_cfg
 
 import mutualnet3d as mn
+from mutualnet3d.commands.query import main as query
 from mutualnet3d.commands.run import main
 from mutualnet3d.data import build_entries
 from mutualnet3d.evaluation.grid import VideoScorer
 from mutualnet3d.evaluation.result import load_scores
+from mutualnet3d.summary import print_usage
 
 LEFT = {
     *("checkpoints", "config.yaml", "log.jsonl", "stdout.log", "model.pyth", "test_results.json"),
@@ -74,7 +78,7 @@ def test_files_and_summary(finished):
     assert (stored.DATA.NUM_FRAMES, stored.MUTUALNET.SPATIAL) == (4, [20, 32])
 
 
-def test_the_printed_example_works(finished):
+def test_the_printed_example_works(finished, tiny_data):
     """The budget that is shown is rounded, and must still afford the configuration that is shown."""
     output, done = finished
     shown = re.search(r"max_gmacs=([\d.e-]+)\)\s+# (\S+)", done.stdout)
@@ -83,6 +87,26 @@ def test_the_printed_example_works(finished):
     )
     loaded = re.search(r"mn\.load_model\(\"(.*)\"\)", done.stdout)
     assert mn.load_model(loaded[1]).space.full == mn.Configuration(1.0, 32, 4)
+    predicting = re.search(r"^ +(mn\.AdaptivePredictor\..*)$", done.stdout, re.MULTILINE)[1]
+    prediction = eval(predicting.replace("video.mp4", str(next(tiny_data.glob("*.mp4")))))
+    assert str(prediction.configuration) == shown[2]
+
+
+def test_the_summary_names_the_files_and_commands_that_there_are(finished, capfd):
+    output, done = finished
+    said = done.stdout[done.stdout.index(f"{output} holds:") :]
+    named = set(re.findall(r"^  ([\w.]+) {2,}", said, re.MULTILINE))
+    assert named == LEFT - {".in_use"}
+    commands = [shlex.split(line, comments=True) for line in re.findall(r"^  (python .*)$", said, re.MULTILINE)]
+    assert [Path(words[1]).name for words in commands] == [
+        f"{name}_net.py" for name in ("query", "export", "report", "demo")
+    ]
+    for words in commands:
+        assert (ROOT / words[1]).is_file()
+        assert str(output) in words
+    assert query(commands[0][2:]) == 0
+    print_usage(None, output)
+    assert f"test_net.py --model '{output}/model.pyth' OUTPUT_DIR '{output}'" in capfd.readouterr().out
 
 
 def test_the_table_is_what_the_saved_network_reaches(finished, tiny_data):

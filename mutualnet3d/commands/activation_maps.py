@@ -37,19 +37,16 @@ from mutualnet3d.visualization.localization import localize
 from mutualnet3d.visualization.map_panel import draw_moment, heat, to_pixels
 from mutualnet3d.visualization.video_maps import VideoMaps, plot_video_maps, video_maps
 
+EXAMPLE = """
+python tools/activation_maps_net.py --model outputs/demo --input golf.mp4 --output maps.png
+python tools/activation_maps_net.py --model outputs/demo --input golf.mp4 --video maps.mp4
+python tools/activation_maps_net.py --model outputs/demo --localization boxes.csv --list test.csv
+""".strip()
 HELP = f"""
-a picture of one video (a clip from its middle), or a video with the maps over it:
-  --input golf.mp4 --output maps.png --configurations full smallest 0.8-52-5
-  --input golf.mp4 --video maps.mp4
-
-how often the maps find what the class is about, with true boxes in a csv file (video,frame,x1,y1,x2,y2,width,height):
-  --localization boxes.csv --list test.csv --output localization.csv
-
-A map holds what each place and moment adds to the logit of the class: its mean is the logit less the bias. A box is
-drawn around the largest region above a share (--threshold) of the frame's highest value; it is right at an IoU of
-{MATCHING_IOU} or more with a true box. The config inside the model file is used, changed by KEY VALUE.
-
-exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+A map holds what each place and moment adds to the logit of the class: its mean is the logit less
+the bias. A box is drawn around the largest region above a share (--threshold) of the frame's
+highest value; it is right at an IoU of {MATCHING_IOU} or more with a true box. The config inside the
+model file is used, changed by KEY VALUE.
 """
 _logger = logging.getLogger(__name__)
 
@@ -181,14 +178,15 @@ def _entries(path: str | None, cfg) -> Sequence[VideoEntry]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argument_parser("Where do configurations of a network look? Class activation maps over space and time.")
-    parser.usage = "%(prog)s --model FILE (--input VIDEO | --localization CSV) [options] [KEY VALUE ...]"
-    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
-    add = parser.add_argument
+    parser = argument_parser(
+        "Where do configurations of a network look? Class activation maps over space and time.",
+        "activation_maps_net",
+        EXAMPLE,
+        HELP,
+        "--model FILE (--input VIDEO | --localization CSV)",
+    )
+    add = parser.add_argument_group("what is asked").add_argument
     add("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")
-    add("--input", metavar="VIDEO", help="video to draw")
-    add("--output", metavar="FILE", help="PNG of the video, or CSV of the localization")
-    add("--video", metavar="FILE", help="mp4 of the whole video with the maps of each configuration over it")
     add("--class", dest="label", metavar="C", help="name or number; default: what the first configuration sees")
     add(
         "--configurations",
@@ -197,16 +195,31 @@ def _parser() -> argparse.ArgumentParser:
         help="full, smallest, all (that have statistics), texts such as 0.63-142-3, or text files with one a line; "
         "default: full smallest, for --localization all",
     )
-    add("--frames", type=int, default=8, metavar="N", help="columns of the picture; default: 8")
-    add("--pathway", choices=PATHWAYS, default="slow", help="of SlowFast: slow (default), fast, or both summed")
-    add("--localization", metavar="CSV", help="true boxes: video,frame,x1,y1,x2,y2,width,height, in pixels")
-    add("--list", metavar="CSV", help="videos and classes for --localization; default: the config's test list")
+    add("--pathway", choices=PATHWAYS, default="slow", help="of SlowFast; both: summed")
+    add = parser.add_argument_group(
+        "maps of one video", "a clip from its middle as a picture, or all of it"
+    ).add_argument
+    add("--input", metavar="VIDEO", help="video to draw; default: none")
+    add("--output", metavar="FILE", help="PNG of the video, or CSV of the localization; default: none")
+    add("--video", metavar="FILE", help="mp4 with the maps of each configuration over it; default: none")
+    add("--frames", type=int, default=8, metavar="N", help="columns of the picture")
+    add = parser.add_argument_group("how often the maps find what the class is about").add_argument
+    add(
+        "--localization",
+        metavar="CSV",
+        help="true boxes: video,frame,x1,y1,x2,y2,width,height, in pixels; default: none",
+    )
+    add("--list", metavar="CSV", help="videos and classes; default: the config's test list")
     add(
         "--threshold",
         nargs="+",
         type=float,
         default=[THRESHOLD],
         metavar="T",
-        help=f"share of a frame's highest value above which the box is drawn, one or several; default: {THRESHOLD}",
+        help="share of a frame's highest value above which the box is drawn, one or several",
     )
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

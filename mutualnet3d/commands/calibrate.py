@@ -25,28 +25,33 @@ from mutualnet3d.query_table import QueryTable
 from mutualnet3d.training.device import to_device
 from mutualnet3d.training.statistics import calibrate_on_list
 
+EXAMPLE = """
+python tools/calibrate_net.py --model outputs/demo/model.pyth --configurations 0.7-38-3
+torchrun --nproc_per_node 8 tools/calibrate_net.py --model model.pyth NUM_GPUS 1
+""".strip()
 HELP = """
-The clips are those of the config's training list: CALIBRATION.NUM_BATCHES (or NUM_CLIPS), BATCH_SIZE and RNG_SEED.
-Without --cfg the config inside the model file is used, and it stays in the file as it is. Without --configurations and
---table the statistics of the query table's grid are computed (QUERY_TABLE.WIDTHS, WIDTH_STEP, CONFIGURATIONS). Full has
-its running statistics, which are replaced only if --configurations names it.
-Several processes, one GPU each: torchrun --nproc_per_node 8 tools/calibrate_net.py --model model.pyth NUM_GPUS 1
-
-exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+The clips are those of the config's training list: CALIBRATION.NUM_BATCHES (or NUM_CLIPS),
+BATCH_SIZE and RNG_SEED. Without --cfg the config inside the model file is used, and it stays in
+the file as it is. Full has its running statistics, which are replaced only if --configurations
+names it.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Add statistics to a model file. Exit status: 0 done, 1 an error that the message explains, 130 Ctrl-C."""
-    parser = argument_parser("Compute BatchNorm statistics of configurations and store them in a model file.")
-    parser.usage = "%(prog)s --model FILE [--cfg FILE ...] [options] [KEY VALUE ...]"
-    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--model", metavar="FILE", required=True, help="model.pyth, or a checkpoint of training")
-    parser.add_argument("--output", metavar="FILE", help="file to write; default: the model file itself")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--table", metavar="FILE", help="query table: calibrate the configurations on its Pareto front")
+    description = "Compute BatchNorm statistics of configurations and store them in a model file."
+    parser = argument_parser(description, "calibrate_net", EXAMPLE, HELP, "--model FILE [--cfg FILE ...] [options]")
+    files = parser.add_argument_group("files")
+    files.add_argument("--model", metavar="FILE", required=True, help="model.pyth, or a checkpoint of training")
+    files.add_argument("--output", metavar="FILE", help="file to write; default: the model file itself")
+    text = "one of these; default: the grid of QUERY_TABLE (WIDTHS, WIDTH_STEP, CONFIGURATIONS)"
+    which = parser.add_argument_group("which configurations", text).add_mutually_exclusive_group()
+    which.add_argument("--table", metavar="FILE", help="those on the Pareto front of this query table; default: none")
     which.add_argument(
-        "--configurations", metavar="C", nargs="+", help="texts such as 0.63-142-3, or a text file with one a line"
+        "--configurations",
+        metavar="C",
+        nargs="+",
+        help="texts such as 0.63-142-3, or a text file with one a line; default: none",
     )
     arguments = parse_arguments(argv, parser, require_cfg=False)
 

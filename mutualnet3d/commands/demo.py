@@ -20,6 +20,7 @@ from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.predictor import AdaptivePredictor
 from mutualnet3d.streaming.busy import BusyProcesses
@@ -140,33 +141,53 @@ def _stop_signal() -> Iterator[list]:
         signal.signal(signal.SIGINT, before)
 
 
+EXAMPLE = """
+python tools/demo_net.py outputs/deploy --input long.mp4 --output out.mp4 --budget-ms 50%
+python tools/demo_net.py outputs/people --input movie.mp4 --output out.mp4 --boxes people.csv
+""".strip()
+HELP = """
+The latency of a clip is its preprocessing (crop, normalise, resize for the configuration) and the
+network; reading frames, drawing and writing the video are not in it.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Classify a long video or a camera clip by clip, within a latency budget that may change; "
-        "or, with a detection network, say what each person in a video does.",
-        epilog="The latency of a clip is its preprocessing (crop, normalise, resize for the configuration) and the "
-        "network; reading frames, drawing and writing the video are not in it.",
+    parser = tool_parser(
+        "Classify a video or a camera within a latency budget; with a detection network, what people do.",
+        "demo_net",
+        EXAMPLE,
+        HELP,
     )
     parser.add_argument("directory", help="an export of tools/export_net.py, or the OUTPUT_DIR of a run")
-    parser.add_argument("--input", required=True, help="a video file, or the number of a camera")
-    parser.add_argument("--output", required=True, help="the video to write (mp4)")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--budget-ms", help="per clip, or in %% of the most accurate network's latency; default: 100%%")
-    budget.add_argument("--schedule", help="budgets over the seconds of the video: 0:80,10:40,20:80 or 0:150%%,10:75%%")
-    parser.add_argument("--busy", help="processes that load the machine, over the seconds: 0:0,10:2,20:0")
-    parser.add_argument("--stride", type=int, help="frames between clips; default: a quarter of what a clip spans")
-    parser.add_argument("--seconds", type=float, help="stop after this time of the video; default: at its end")
-    pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--every-clip", action="store_true", help="predict every clip, however long it takes (default)")
-    pace.add_argument(
-        "--realtime", action="store_true", help="play at the video's speed; leave out clips that are late"
-    )
-    parser.add_argument("--backend", default="torch", help="torch (default), onnxruntime or openvino")
-    parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, float16")
-    parser.add_argument("--threads", type=int, help="of the processor; default: torch's")
-    parser.add_argument("--device", help="cpu (default), cuda")
+    add = parser.add_argument_group("files").add_argument
+    add("--input", required=True, metavar="VIDEO", help="a video file, or the number of a camera")
+    add("--output", required=True, metavar="FILE", help="the video to write (mp4)")
+    add("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
     names = "one name a line; .json: name -> label, as PySlowFast has it; default: those of the deployment"
-    parser.add_argument("--class-names", metavar="FILE", help=names)
-    parser.add_argument("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
+    add("--class-names", metavar="FILE", help=names)
+    add("--seconds", type=float, metavar="S", help="stop after this time of the video; default: at its end")
+    add = parser.add_argument_group("how the network runs").add_argument
+    add("--backend", default="torch", metavar="B", help="torch, onnxruntime or openvino")
+    add("--precision", default="float32", metavar="P", help="float32, bfloat16 or float16")
+    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
+    add("--device", metavar="D", help="cpu or cuda; default: cpu")
+    group = parser.add_argument_group("classification networks", "clip by clip, within a budget that may change")
+    budget = group.add_mutually_exclusive_group()
+    text = "per clip, or in %% of the most accurate network's latency; default: 100%%"
+    budget.add_argument("--budget-ms", metavar="B", help=text)
+    text = "budgets over the seconds of the video: 0:80,10:40,20:80 or 0:150%%,10:75%%; default: --budget-ms"
+    budget.add_argument("--schedule", metavar="S:B,...", help=text)
+    text = "processes that load the machine, over the seconds: 0:0,10:2,20:0; default: none"
+    group.add_argument("--busy", metavar="S:N,...", help=text)
+    text = "frames between clips; default: a quarter of what a clip spans"
+    group.add_argument("--stride", type=int, metavar="N", help=text)
+    pace = group.add_mutually_exclusive_group()
+    pace.add_argument("--every-clip", action="store_true", help="predict every clip, however long it takes; default")
+    text = "play at the video's speed; leave out clips that are late"
+    pace.add_argument("--realtime", action="store_true", help=text)
     add_options(parser)
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -31,24 +31,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of detection networks."""
     group = parser.add_argument_group("detection networks", "people in boxes; the budget holds for the whole video")
     who = group.add_mutually_exclusive_group()
-    who.add_argument("--boxes", metavar="FILE", help="csv of AVA: a detector's list, or ground truth of v2.2")
+    who.add_argument("--boxes", metavar="FILE", help="csv of AVA: a detector's, or ground truth; default: none")
     who.add_argument(
         "--detector",
         nargs="?",
         const="",
         metavar="WEIGHTS",
-        help="torchvision's Faster R-CNN finds people; its state dict, default: the one in torch.hub's cache",
+        help="torchvision's Faster R-CNN finds people; default: none; its weights: torch.hub's cache",
     )
-    group.add_argument("--download", action="store_true", default=None, help="fetch the detector's weights if missing")
-    group.add_argument("--min-score", type=float, metavar="P", help="of boxes; 0.8")
-    group.add_argument("--start-second", type=int, metavar="N", help="what --boxes calls the first frame; 0")
-    group.add_argument("--name", help="of the video in --boxes; default: the input's name without its ending")
-    group.add_argument("--every", type=float, metavar="S", help="seconds between key frames of --detector; 1")
-    group.add_argument("--max-gmacs", type=float, metavar="G", help="per key frame")
-    group.add_argument("--max-latency-ms", type=float, metavar="MS", help="per key frame, as the query table has it")
-    group.add_argument("--configuration", type=Configuration.parse, metavar="C", help="such as 0.63-142-3")
-    group.add_argument("--top-k", type=int, metavar="K", help="labels a box; 3, or with --threshold all above it")
-    group.add_argument("--threshold", type=float, metavar="P", help="least probability of a label")
+    group.add_argument(
+        "--download", action="store_true", default=None, help="fetch the detector's weights if missing; default: off"
+    )
+    group.add_argument("--min-score", type=float, metavar="P", help="of boxes; default: 0.8")
+    group.add_argument("--start-second", type=int, metavar="N", help="what --boxes calls the first frame; default: 0")
+    group.add_argument(
+        "--name", metavar="V", help="of the video in --boxes; default: the input's name without its ending"
+    )
+    group.add_argument("--every", type=float, metavar="S", help="seconds between key frames of --detector; default: 1")
+    group.add_argument("--max-gmacs", type=float, metavar="G", help="per key frame; default: no limit")
+    group.add_argument(
+        "--max-latency-ms", type=float, metavar="MS", help="per key frame, as the query table has it; default: none"
+    )
+    group.add_argument(
+        "--configuration", type=Configuration.parse, metavar="C", help="such as 0.63-142-3; default: by the budget"
+    )
+    group.add_argument("--top-k", type=int, metavar="K", help="labels a box; default: 3, or all above --threshold")
+    group.add_argument("--threshold", type=float, metavar="P", help="least probability of a label; default: 0")
 
 
 def check_options(arguments: argparse.Namespace, detects: bool) -> None:

@@ -17,6 +17,7 @@ from mutualnet3d.deployment.export import ExportPlan, export
 from mutualnet3d.deployment.manifest import SUFFIXES, Manifest
 from mutualnet3d.deployment.parity import BATCHES, TOLERANCES
 from mutualnet3d.deployment.trained import TrainedNetwork
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import QueryTable
@@ -84,33 +85,46 @@ def print_parity(manifest: Manifest, console: Console) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="export_net.py",
-        description="Write sub-networks of a trained network as files that run without it, checked against it.",
+    parser = tool_parser(
+        "Write sub-networks of a trained network as files that run without it, checked against it.",
+        "export_net",
+        "python tools/export_net.py --model outputs/demo --output outputs/deploy --formats torch onnx",
     )
-    parser.add_argument("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder that is written, whole or not at all")
-    parser.add_argument("--table", metavar="FILE", help="query table; default: the one beside the model")
-    parser.add_argument(
+    add = parser.add_argument_group("files").add_argument
+    add("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")
+    add("--output", required=True, metavar="DIR", help="folder that is written, whole or not at all")
+    add("--table", metavar="FILE", help="query table; default: the one beside the model")
+    add("--overwrite", action="store_true", help="replace an export that is there")
+    add = parser.add_argument_group("networks").add_argument
+    add(
         "--configurations",
         nargs="+",
         default=["pareto"],
         metavar="C",
-        help="such as 0.63-142-3; pareto: those on the table's front (default); all: those in the table",
+        help="such as 0.63-142-3; pareto: those on the table's front; all: those in the table",
     )
-    parser.add_argument("--formats", nargs="+", default=["torch"], metavar="F", help=f"{', '.join(SUFFIXES)}; torch")
-    parser.add_argument(
+    add("--formats", nargs="+", default=["torch"], metavar="F", help=f"of {', '.join(SUFFIXES)}")
+    add("--crop", type=int, metavar="N", help="side of the views, pixels; default: the test crop")
+    add = parser.add_argument_group("checks").add_argument
+    add(
         "--precision",
         nargs="+",
         default=["float32"],
         choices=sorted(TOLERANCES),
-        help="precisions to check and time; files hold float32 weights; float32",
+        help="precisions to check and time; files hold float32 weights",
     )
-    parser.add_argument("--crop", type=int, metavar="N", help="side of the views, pixels; default: the test crop")
-    parser.add_argument("--clips", nargs="+", default=[], metavar="VIDEO", help="videos to compare the networks on")
-    parser.add_argument(
-        "--latency", action=argparse.BooleanOptionalAction, default=True, help="measure it into the query table"
+    add(
+        "--clips",
+        nargs="+",
+        default=[],
+        metavar="VIDEO",
+        help="videos to compare the networks on; default: 4 of the test list, else rendered ones",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
-    parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
+    timing = "measure milliseconds per view into the query table; default: %(default)s"
+    add("--latency", action=argparse.BooleanOptionalAction, default=True, help=timing)
+    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

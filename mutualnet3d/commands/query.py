@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.query_table.file import entry_values, to_json
@@ -91,8 +92,9 @@ class _Answer:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="query_net.py", description="The best configuration of a query table for a budget, or the table itself."
+    example = "python tools/query_net.py outputs/demo --max-gmacs 0.124"
+    parser = tool_parser(
+        "The best configuration of a query table for a budget, or the table itself.", "query_net", example
     )
     parser.add_argument(
         "tables",
@@ -100,13 +102,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TABLE",
         help=f"query table, or a run's OUTPUT_DIR with its {TABLE_FILE}; several, of one checkpoint, are merged",
     )
-    parser.add_argument("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds per view, inclusive")
-    parser.add_argument("--max-latency-ms", type=float, metavar="X", help="milliseconds per view, inclusive")
-    parser.add_argument("--min-accuracy", type=float, metavar="X", help="per cent of the table's metric, inclusive")
-    parser.add_argument("--device", metavar="LABEL", help="the device whose latencies count; others are left out")
-    parser.add_argument(
-        "--pareto", action="store_true", help="the Pareto front only: by latency with --device, otherwise by GMACs"
+    add = parser.add_argument_group(
+        "budgets", "the most accurate configuration within them; default: no limit"
+    ).add_argument
+    add("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds per view, inclusive; default: no limit")
+    add("--max-latency-ms", type=float, metavar="X", help="milliseconds per view, inclusive; default: no limit")
+    add(
+        "--min-accuracy",
+        type=float,
+        metavar="X",
+        help="per cent of the table's metric, inclusive: the cheapest that reaches it; default: no limit",
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of to the terminal")
+    add = parser.add_argument_group("what is shown").add_argument
+    add("--device", metavar="LABEL", help="the device whose latencies count; others are left out; default: all")
+    add("--pareto", action="store_true", help="the Pareto front only: by latency with --device, otherwise by GMACs")
+    add("--format", choices=FORMATS, default="text", help="of the table or the answer")
+    add("--output", metavar="FILE", help="file to write; default: to the terminal")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,10 +14,16 @@ from mutualnet3d.logs import setup_logging
 from mutualnet3d.pipeline import run
 from mutualnet3d.summary import print_table, print_usage
 
+EXAMPLE = """
+python tools/run_net.py --cfg configs/Demo/MN_SLOW_SMALL.yaml OUTPUT_DIR outputs/small
+python tools/run_net.py --cfg configs/Kinetics/MN_SLOWFAST_4x16.yaml NUM_GPUS 8 \\
+    DATA.PATH_TO_DATA_DIR /lists DATA.PATH_PREFIX /videos OUTPUT_DIR outputs/kinetics
+""".strip()
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a config. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
-    parser = argument_parser("Train, calibrate, test and tabulate, each as the config enables it.")
+    parser = argument_parser("Train, calibrate, test and tabulate, each as the config enables it.", "run_net", EXAMPLE)
     parser.add_argument(
         "--trust-pickle",
         action="store_true",
@@ -36,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = run(cfg, group, arguments.trust_pickle)
         if table is not None:
             print_table(table)
+        if group.first:
             print_usage(table, cfg.OUTPUT_DIR)
 
     return guarded(body, "stopped; the same command goes on where it stopped")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +25,10 @@ from mutualnet3d.summary import print_table
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.device import to_device
 
+EXAMPLE = """
+python tools/test_net.py --model outputs/demo/model.pyth OUTPUT_DIR outputs/again
+torchrun --nproc_per_node 8 tools/test_net.py --model model.pyth NUM_GPUS 1
+""".strip()
 HELP = """
 protocols (KEY VALUE, after the options):
   1 view              TEST.NUM_ENSEMBLE_VIEWS 1 TEST.NUM_SPATIAL_CROPS 1
@@ -35,26 +38,27 @@ protocols (KEY VALUE, after the options):
 
 which configurations:
   QUERY_TABLE.WIDTH_STEP 0.05      widths every 0.05 x all spatial x all temporal values
-  QUERY_TABLE.SEARCH_VIDEOS 400    all of them on 400 videos, the promising ones on the whole list
+  QUERY_TABLE.SEARCH_VIDEOS 400    all on 400 videos, the promising ones on the whole list
 
-Without --cfg the config inside the model file is used. OUTPUT_DIR gets test_results.json, test_scores.npz, the query
-table and its curve. An interrupted test goes on where it stopped. Several processes, one GPU each:
-  torchrun --nproc_per_node 8 tools/test_net.py --model model.pyth NUM_GPUS 1
-
-exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped by Ctrl-C
+Without --cfg the config inside the model file is used. OUTPUT_DIR gets test_results.json,
+test_scores.npz, the query table, its curve and the report. An interrupted test goes on where it
+stopped.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Test a calibrated network. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
-    parser = argument_parser("Evaluate the configurations of a calibrated network on the test list; no training.")
-    parser.usage = "%(prog)s [--cfg FILE ...] [--model FILE] [options] [KEY VALUE ...]"
-    parser.epilog, parser.formatter_class = parser.epilog + "\n" + HELP, argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
+    description = "Evaluate the configurations of a calibrated network on the test list; no training."
+    parser = argument_parser(description, "test_net", EXAMPLE, HELP, "[--cfg FILE ...] [--model FILE] [options]")
+    what = parser.add_argument_group("what is tested")
+    what.add_argument(
         "--model", metavar="FILE", help="default: TEST.CHECKPOINT_FILE_PATH of --cfg, or its OUTPUT_DIR's model.pyth"
     )
-    parser.add_argument(
-        "--configurations", metavar="C", nargs="+", help="texts such as 0.63-142-3, or a text file with one a line"
+    what.add_argument(
+        "--configurations",
+        metavar="C",
+        nargs="+",
+        help="texts such as 0.63-142-3, or a text file with one a line; default: the grid of QUERY_TABLE",
     )
     arguments = parse_arguments(argv, parser, require_cfg=False)
     if not (arguments.cfg_files or arguments.model):

@@ -6,25 +6,28 @@ import sys
 from collections.abc import Sequence
 
 from mutualnet3d.config.defaults import get_cfg
+from mutualnet3d.help import tool_parser
 
 _KEY = re.compile(r"[A-Z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _YAML = (".yaml", ".yml")
 _OUR_OPTIONS = ("--cfg", "--opts", "--shard_id", "--num_shards", "--init_method")
 
 
-def argument_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the shared options, for ``parse_arguments``. A tool may add ``--`` options of its own."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        allow_abbrev=False,
-        usage="%(prog)s --cfg FILE [FILE ...] [options] [KEY VALUE ...]",
-        epilog="KEY VALUE: overrides of the config, such as MODEL.NUM_CLASSES 10; they come last, or after --opts.",
-    )
-    parser.add_argument("--cfg", metavar="FILE", nargs="+", help="YAML files; later ones win")
-    parser.add_argument("--opts", metavar="KEY VALUE", nargs="*", help="overrides of the config")
-    parser.add_argument("--shard_id", type=int, help="number of this machine, from 0 (SHARD_ID)")
-    parser.add_argument("--num_shards", type=int, help="number of machines (NUM_SHARDS)")
-    parser.add_argument("--init_method", help="address at which several machines meet, such as tcp://10.0.0.1:9999")
+def argument_parser(
+    description: str, tool: str | None = None, example: str = "", more: str = "", usage: str = ""
+) -> argparse.ArgumentParser:
+    """:func:`tool_parser` with the shared options, for ``parse_arguments``; a tool may add options of its own."""
+    more = f"KEY VALUE: overrides of the config, such as MODEL.NUM_CLASSES 10; last, or after --opts.\n\n{more.strip()}"
+    parser = tool_parser(description, tool, example, more)
+    parser.allow_abbrev = False
+    parser.usage = f"%(prog)s {usage or '--cfg FILE [FILE ...] [options]'} [KEY VALUE ...]"
+    config = parser.add_argument_group("config")
+    config.add_argument("--cfg", metavar="FILE", nargs="+", help="YAML files; later ones win; default: none")
+    config.add_argument("--opts", metavar="KEY VALUE", nargs="*", help="overrides of the config; default: none")
+    machines = parser.add_argument_group("several machines")
+    machines.add_argument("--shard_id", type=int, metavar="N", help="number of this one; default: SHARD_ID, 0")
+    machines.add_argument("--num_shards", type=int, metavar="N", help="how many; default: NUM_SHARDS, 1")
+    machines.add_argument("--init_method", metavar="URL", help="where they meet: tcp://10.0.0.1:9999; default: none")
     return parser
 
 

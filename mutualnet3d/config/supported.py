@@ -39,7 +39,7 @@ REFUSED = (
 # Anything below these changes nothing that runs here: other networks, other tasks, other tools, other names.
 UNREAD = re.compile(
     r"(AUG|BENCHMARK|CONTRASTIVE|DEMO|MASK|MIXUP|MULTIGRID|MVIT|VIS_MASK)(\..*)?"
-    r"|TENSORBOARD\.(?!CLASS_NAMES_PATH).*"
+    r"|TENSORBOARD\.(?!CLASS_NAMES_PATH|ENABLE|LOG_DIR|HISTOGRAM\.).*"
     r"|AVA\.(IMG_PROC_BACKEND|TRAIN_PCA_\w+)"
     r"|BN\.(EPSILON|MOMENTUM|NUM_SPLITS|NUM_SYNC_DEVICES|GLOBAL_SYNC)"
     r"|DATA\.(CROP_SIZE|PATH_TO_PRELOAD_IMDB|DECODING_SHORT_SIZE|LOADER_CHUNK_\w+|SSL_\w+|IN22\w+)"
@@ -80,6 +80,10 @@ def check_supported(cfg: CfgNode) -> None:
         if UNREAD.fullmatch(key):
             _logger.warning("%s is set, and nothing in mutualnet3d reads it", key)
     several = cfg.DETECTION.ENABLE or cfg.DATA.MULTI_LABEL
+    if several and cfg.TENSORBOARD.HISTOGRAM.ENABLE:
+        _logger.warning(
+            "TENSORBOARD.HISTOGRAM.ENABLE is True, and draws nothing: what has several labels has no one class"
+        )
     losses, activations = (
         (("bce", "bce_logit"), ("sigmoid",)) if several else (("cross_entropy",), ("softmax", "sigmoid"))
     )

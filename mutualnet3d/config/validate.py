@@ -295,6 +295,8 @@ def _check_own(cfg: CfgNode) -> None:
         not (step and widths),
         f"QUERY_TABLE.WIDTH_STEP is {step} and QUERY_TABLE.WIDTHS {widths}: both name the widths; set one of them",
     )
+    _at_least(cfg, 1, "TENSORBOARD.HISTOGRAM.TOPK")
+    _list_of(cfg, "TENSORBOARD.HISTOGRAM.FIGSIZE", _positive, "2 positive numbers: width and height in inches", 2)
     _list_of(cfg, "SYNTHETIC.SIZE", _positive_int, "2 positive integers: height and width in pixels", 2)
     _one_of(cfg, ("easy", "hard"), "SYNTHETIC.DIFFICULTY")
     _at_least(cfg, 1, "SYNTHETIC.NUM_FRAMES", "SYNTHETIC.FPS", "AVA.FPS")

@@ -1,6 +1,5 @@
 """Decode videos and images from end to end and say of each one whether it can be used: ``tools/check_data.py``."""
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -18,6 +17,7 @@ from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
 from mutualnet3d.errors import ConfigError, DataError, VideoError
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 
 _VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 
@@ -137,24 +137,35 @@ def _base_folder(csv: Path, listed: list[str]) -> str:
     return ""
 
 
+HELP = """
+A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in it. Their
+paths are relative to --prefix; without it to the folder of the csv, or the one above, or the one
+above that, whichever holds one of the videos first; or else to the current folder.
+"""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line. Returns 0 if all videos are usable, 1 if any is not, 2 if the command cannot be carried out."""
-    parser = argparse.ArgumentParser(
-        prog="check_data.py",
-        description="Decode videos and images from end to end; print one JSON line for each. Exit code 1 if any is "
-        "unusable; a last line on standard error counts them.",
-        epilog="A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in it. "
-        "Their paths are relative to --prefix; without "
-        "it to the folder of the csv, or the one above, or the one above that, whichever holds one of the videos "
-        "first; or else to the current folder.",
+    parser = tool_parser(
+        "Decode videos and images from end to end; print one JSON line for each.",
+        "check_data",
+        "python tools/check_data.py train.csv val.csv --prefix /videos",
+        HELP,
+        "exit status: 0 all can be used, 1 one cannot, 2 wrong usage, or a list cannot be read",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="videos, images, lists of videos, folders of either")
-    parser.add_argument("--prefix", help="folder that the paths in a csv are relative to (DATA.PATH_PREFIX)")
-    parser.add_argument("--separator", default=" ", help="between path and label (DATA.PATH_LABEL_SEPARATOR); a blank")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="files at a time; all cores")
-    parser.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder; pyav")
-    parser.add_argument("--time-limit", type=float, default=300.0, help="seconds per file; 300")
-    parser.add_argument("--unusable", metavar="LIST", help="file for the paths of those that are unusable, one a line")
+    lists = parser.add_argument_group("lists")
+    text = "folder that the paths in a csv are relative to (DATA.PATH_PREFIX); default: see below"
+    lists.add_argument("--prefix", metavar="DIR", help=text)
+    text = "between path and label (DATA.PATH_LABEL_SEPARATOR); default: a blank"
+    lists.add_argument("--separator", default=" ", metavar="S", help=text)
+    work = parser.add_argument_group("work")
+    text = "files at a time; default: all cores"
+    work.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
+    work.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder")
+    work.add_argument("--time-limit", type=float, default=300.0, metavar="S", help="seconds per file")
+    text = "file for the paths of those that are unusable, one a line; a last line on standard error counts them"
+    work.add_argument("--unusable", metavar="LIST", help=text)
     options = parser.parse_args(arguments)
     frames, seconds, unusable = 0, 0.0, []
     try:

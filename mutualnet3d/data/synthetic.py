@@ -26,6 +26,7 @@ import numpy as np
 
 from mutualnet3d.data.synthetic_motion import MOTIONS, RENDERER_VERSION, RenderSpec, render_clip
 from mutualnet3d.errors import ConfigError, DataError
+from mutualnet3d.progress import show_progress
 
 __all__ = ["MOTIONS", "SPLITS", "RenderSpec", "ensure_dataset", "render_clip", "write_dataset", "write_video"]
 
@@ -40,7 +41,6 @@ GOP, CRF = 30, 20  # frames between key frames at most; quality
 PRESET = "superfast"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 STALE_AFTER_S = 60.0  # a video takes 0.02 s: a temporary file of this age belongs to a process that died
-REPORT_EVERY_S = 5.0
 
 
 def _temporary(path: Path) -> Path:
@@ -179,16 +179,15 @@ def write_dataset(
             rng = np.random.default_rng((seed, SPLITS.index(split), label, number))
             write_video(directory / path, render_clip(MOTIONS[label], rng, spec), spec.fps)
 
-    start = reported = time.monotonic()
+    start = time.monotonic()
     logger.info("%s: rendering %d videos of %d classes", directory, len(entries), len(MOTIONS))
     # Threads, not processes: OpenCV, NumPy and the encoder work outside Python's lock, and a caller that has
     # already started torch can neither be forked safely nor be asked to guard its main module.
     pool = ThreadPoolExecutor(workers)
     try:
-        for done, _ in enumerate(pool.map(write_one, entries), start=1):
-            if time.monotonic() - reported >= REPORT_EVERY_S:
-                reported = time.monotonic()
-                logger.info("%s: %d of %d videos, %.0f s", directory, done, len(entries), reported - start)
+        with show_progress("rendering", len(entries), "videos") as steps:
+            for _ in pool.map(write_one, entries):
+                steps.advance()
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-FILE_NAME = "unreadable_videos.jsonl"
+from mutualnet3d.output_files import UNREADABLE_FILE
+
+FILE_NAME = UNREADABLE_FILE
 
 
 class UnreadableVideos:

@@ -27,6 +27,7 @@ from mutualnet3d.errors import DeploymentError
 from mutualnet3d.files import atomic_directory
 from mutualnet3d.latency import measure_many
 from mutualnet3d.output_files import TABLE_FILE
+from mutualnet3d.progress import show_progress
 from mutualnet3d.query_table import QueryTable
 
 _logger = logging.getLogger(__name__)
@@ -122,8 +123,9 @@ def export(
         trained.model.require_statistics(configuration)
     written: list[ExportedNetwork] = []
     runners: dict[Target, dict[Configuration, Runner]] = {}
-    with atomic_directory(output) as folder:
-        for configuration in plan.configurations:
+    networks = show_progress("exporting", len(plan.configurations), "networks")
+    with atomic_directory(output) as folder, networks as steps:
+        for configuration in steps.over(plan.configurations):
             _logger.info("exporting %s", configuration)
             network = trained.extract(configuration, plan.crop)
             for exported in write_formats(folder, network, plan.formats):

@@ -17,6 +17,7 @@ from mutualnet3d.evaluation.grid import build_scorer, refuse_nothing
 from mutualnet3d.evaluation.parts import ScoreParts, differences, usable_configurations
 from mutualnet3d.evaluation.result import GridResult, join_results, read_scores, save_scores
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.progress import show_progress
 
 _logger = logging.getLogger(__name__)
 
@@ -88,12 +89,15 @@ def _score_groups(
         return
     scorers = {wanted: build_scorer(model, wanted, cfg) for wanted in set(lacking.values())}
     videos = test_dataset(entries, cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
-    items = iter(video_loader(videos, cfg, [index for number in lacking for index in groups[number]]))
-    try:
-        for number, wanted in lacking.items():
-            parts.add(number, scorers[wanted](islice(items, len(groups[number]))))
-    finally:
-        parts.flush()
+    order = [index for number in lacking for index in groups[number]]
+    unit = "key frames" if cfg.DETECTION.ENABLE else "images" if model.num_frames is None else "videos"
+    with show_progress("testing", len(order), unit) as steps:
+        items = steps.over(video_loader(videos, cfg, order))
+        try:
+            for number, wanted in lacking.items():
+                parts.add(number, scorers[wanted](islice(items, len(groups[number]))))
+        finally:
+            parts.flush()
 
 
 def _finished(path: Path, facts: dict[str, str], digests: dict[Configuration, str]) -> GridResult | None:

@@ -6,6 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -65,7 +66,8 @@ def activate(module: nn.Module, configuration: Configuration | None, full: Confi
     ``full`` defaults to ``module.space.full``. Backward passes of what was computed inside may run after the body.
     One network serves one thread at a time; extract dense sub-networks to run several at once.
     """
-    activation = activation_of(configuration, full or module.space.full)
+    space: Any = getattr(module, "space", None)
+    activation = activation_of(configuration, full or space.full)
     layers = [layer for layer in module.modules() if isinstance(layer, Slimmable)]
     previous = [layer.activation for layer in layers]
     for layer in layers:

@@ -6,6 +6,8 @@ they read a prefix view of the weight (after a fusion: of each segment), so grad
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,17 +15,26 @@ from torch.nn import functional as F
 from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
 from mutualnet3d.layers.channels import Channels
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class _SlimmableConv(Slimmable):
+    _Dense = nn.modules.conv._ConvNd  # what the mixin is mixed into
+else:
+    _Dense = object
+
+
+class _SlimmableConv(Slimmable, _Dense):
+    _function: Any
+    _dense_class: Any
     in_slim: Channels
     out_slim: Channels
 
-    def __init__(self, in_channels: Channels, out_channels: Channels, *args, **kwargs):
+    def __init__(self, in_channels: Channels, out_channels: Channels, *args: Any, **kwargs: Any):
         super().__init__(in_channels.size, out_channels.size, *args, **kwargs)
         self._set_channels(in_channels, out_channels)
 
     @classmethod
-    def from_dense(cls, conv: nn.Module, in_channels: Channels, out_channels: Channels):
+    def from_dense(cls, conv: nn.Module, in_channels: Channels, out_channels: Channels) -> Self:
         """A slimmable layer that shares the parameters of ``conv``.
 
         Raises:
@@ -96,7 +107,7 @@ class SlimmableConv3d(_SlimmableConv, nn.Conv3d):
     _dense_class = nn.Conv3d
 
 
-def _check_groups(conv: nn.Module, in_channels: Channels, out_channels: Channels) -> None:
+def _check_groups(conv: nn.modules.conv._ConvNd, in_channels: Channels, out_channels: Channels) -> None:
     """Groups are slimmed whole: each side is one segment whose active counts are whole groups, equal on both sides."""
     sides = []
     for channels, size in ((in_channels, conv.in_channels), (out_channels, conv.out_channels)):

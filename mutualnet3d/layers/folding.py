@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.fx
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -22,17 +24,18 @@ def fold_batchnorm(dense: nn.Module) -> nn.Module:
     uses: dict[str, int] = {}
     for node in traced.graph.nodes:
         if node.op == "call_module":
-            uses[node.target] = uses.get(node.target, 0) + 1
+            uses[str(node.target)] = uses.get(str(node.target), 0) + 1
     for node in list(traced.graph.nodes):
         if node.op != "call_module" or not isinstance(node.args[0], torch.fx.Node):
             continue
-        source = node.args[0]
-        if source.op != "call_module" or len(source.users) > 1 or uses[source.target] > 1 or uses[node.target] > 1:
+        source, target = node.args[0], str(node.target)
+        if source.op != "call_module" or len(source.users) > 1 or uses[str(source.target)] > 1 or uses[target] > 1:
             continue
-        convolution, norm = dense.get_submodule(source.target), dense.get_submodule(node.target)
+        convolution, norm = dense.get_submodule(str(source.target)), dense.get_submodule(target)
         if (type(convolution), type(norm)) in _PAIRS and norm.track_running_stats:
-            _replace(dense, source.target, fuse_conv_bn_eval(convolution, norm))
-            _replace(dense, node.target, nn.Identity())
+            pair: Any = (convolution, norm)
+            _replace(dense, str(source.target), fuse_conv_bn_eval(*pair))
+            _replace(dense, target, nn.Identity())
     return dense
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,7 +16,7 @@ class SlimmableLinear(Slimmable, nn.Linear):
     """``torch.nn.Linear`` over :class:`Channels`: (..., active in) -> (..., active out), e.g. a classifier that reads
     ``slim(2048) + fixed(256)`` features and writes ``fixed(400)`` logits."""
 
-    def __init__(self, in_channels: Channels, out_channels: Channels, bias: bool = True, **kwargs):
+    def __init__(self, in_channels: Channels, out_channels: Channels, bias: bool = True, **kwargs: Any):
         super().__init__(in_channels.size, out_channels.size, bias, **kwargs)
         self._set_channels(in_channels, out_channels)
 
@@ -43,7 +45,7 @@ class SlimmableLinear(Slimmable, nn.Linear):
 
     def to_dense(self, activation: Activation, *, skeleton: bool = False) -> nn.Linear:
         weight, bias = self.active_parameters(activation.width)
-        dense = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+        dense: Any = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
         dense.weight = dense_parameter(weight, skeleton)
         dense.bias = dense_parameter(bias, skeleton)
         return dense.train(self.training)

@@ -7,6 +7,9 @@ calibration stored for exactly that configuration (MutualNet, section 3.1; US-Ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -18,21 +21,32 @@ from mutualnet3d.layers.channels import Channels
 from mutualnet3d.layers.population import PopulationStatistics
 from mutualnet3d.layers.synchronised import normalise, pooled_statistics, several_processes
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    _Dense = nn.modules.batchnorm._BatchNorm  # what the mixin is mixed into
+else:
+    _Dense = object
+
 _BANK = "statistics."  # entries of the state dict: <layer>.statistics.<configuration>.{mean,var}
 
 
-class _SlimmableBatchNorm(Slimmable):
+class _SlimmableBatchNorm(Slimmable, _Dense):
+    _dense_class: Any
     slim: Channels
+    running_mean: Any  # torch's may be None, these are tensors
+    running_var: Any
+    num_batches_tracked: Any
     statistics: dict[Configuration, tuple[torch.Tensor, torch.Tensor]]
     observed: PopulationStatistics | None = None  # set during calibration: collects what the layer sees
     synchronised = False  # whether training pools the batch statistics of all processes
 
-    def __init__(self, channels: Channels, *args, **kwargs):
+    def __init__(self, channels: Channels, *args: Any, **kwargs: Any):
         super().__init__(channels.size, *args, **kwargs)
         self._set_channels(channels)
 
     @classmethod
-    def from_dense(cls, norm: nn.Module, channels: Channels):
+    def from_dense(cls, norm: nn.Module, channels: Channels) -> Self:
         """A slimmable layer that shares the parameters and buffers of ``norm``; ValueError on other sizes."""
         layer = cls.__new__(cls)
         layer.__dict__.update(norm.__dict__)
@@ -49,7 +63,7 @@ class _SlimmableBatchNorm(Slimmable):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check_input_dim(x)
         if self.observed is not None:
-            return self._forward_observed(x)
+            return self._forward_observed(x, self.observed)
         if self.training and self.synchronised and several_processes():
             return self._forward_synchronised(x)
         if self.activation.configuration is None:
@@ -59,7 +73,7 @@ class _SlimmableBatchNorm(Slimmable):
         mean, var = self.statistics_of(self.activation)
         return F.batch_norm(x, mean, var, *self._affine(), training=False, eps=self.eps)
 
-    def _forward_observed(self, x: torch.Tensor) -> torch.Tensor:
+    def _forward_observed(self, x: torch.Tensor, observed: PopulationStatistics) -> torch.Tensor:
         """Normalise by the batch and hand its mean and variance to the collector; buffers stay untouched."""
         weight, bias = self._affine()
         mean, var = torch.zeros_like(weight), torch.zeros_like(weight)
@@ -69,7 +83,7 @@ class _SlimmableBatchNorm(Slimmable):
                 "of at least 2 clips"
             )
         out = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
-        self.observed.add(mean, var, x.numel() // x.shape[1])
+        observed.add(mean, var, x.numel() // x.shape[1])
         return out
 
     def _forward_synchronised(self, x: torch.Tensor) -> torch.Tensor:
@@ -128,18 +142,27 @@ class _SlimmableBatchNorm(Slimmable):
 
     # The bank travels with the module: to(), deepcopy (an ordinary attribute) and state dicts.
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         self.statistics = {key: (fn(mean), fn(var)) for key, (mean, var) in self.statistics.items()}
         return self
 
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         for configuration, (mean, var) in self.statistics.items():
             destination[f"{prefix}{_BANK}{configuration}.mean"] = mean
             destination[f"{prefix}{_BANK}{configuration}.var"] = var
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        metadata: dict,
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        errors: list[str],
+    ) -> None:
         start = prefix + _BANK
         entries = {key[len(start) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(start)}
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -19,7 +21,9 @@ class PopulationStatistics:
     """
 
     def __init__(self, count: int = 0, mean: torch.Tensor | None = None, deviations: torch.Tensor | None = None):
-        self.count, self.mean, self.deviations = count, mean, deviations
+        self.count = count
+        self.mean: Any = mean  # a tensor wherever count is not 0
+        self.deviations: Any = deviations
 
     def add(self, mean: torch.Tensor, var: torch.Tensor, count: int) -> None:
         """Merge a batch: ``mean`` and unbiased ``var`` of shape (C,) over ``count`` samples per channel."""

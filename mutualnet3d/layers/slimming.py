@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -17,7 +18,7 @@ from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d
 
 Rule = Callable[[str, nn.Module], tuple[Channels, Channels] | Channels | None]
 
-_SLIMMABLE = {
+_SLIMMABLE: dict[type[nn.Module], Any] = {
     nn.Conv2d: SlimmableConv2d,
     nn.Conv3d: SlimmableConv3d,
     nn.Linear: SlimmableLinear,
@@ -34,8 +35,7 @@ def make_slimmable(module: nn.Module, rule: Rule) -> nn.Module:
     """
     for name, layer in list(module.named_modules()):
         slimmable = _SLIMMABLE.get(type(layer))
-        channels = rule(name, layer) if slimmable else None
-        if channels is None:
+        if slimmable is None or (channels := rule(name, layer)) is None:
             continue
         parent, _, child = name.rpartition(".")
         arguments = (channels,) if isinstance(channels, Channels) else channels
@@ -60,9 +60,10 @@ def extract_dense(
         ConfigurationError: the configuration lies outside ``module.space``.
         NotCalibratedError: its BatchNorm statistics were never computed.
     """
-    if configuration is not None and hasattr(module, "space"):
-        module.space.check(configuration)
-    dense = copy_dense(module, activation_of(configuration, full or module.space.full)).eval()
+    space: Any = getattr(module, "space", None)
+    if configuration is not None and space is not None:
+        space.check(configuration)
+    dense = copy_dense(module, activation_of(configuration, full or space.full)).eval()
     return fold_batchnorm(dense) if fold_bn else dense
 
 

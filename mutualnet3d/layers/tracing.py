@@ -47,33 +47,37 @@ def _count_views(dense: nn.Module) -> int:
     return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
-class _OneView(nn.Module):
+class _Adapter(nn.Module):
     """Fixes the number of inputs, which tracing cannot guess."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, slow):
+
+class _OneView(_Adapter):
+    def forward(self, slow: torch.Tensor) -> torch.Tensor:
         return self.network(slow)
 
 
-class _TwoViews(_OneView):
-    def forward(self, slow, fast):
+class _TwoViews(_Adapter):
+    def forward(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
         return self.network(slow, fast)
 
 
-class _OneViewAndBoxes(_OneView):
-    def forward(self, slow, slow_boxes):
+class _OneViewAndBoxes(_Adapter):
+    def forward(self, slow: torch.Tensor, slow_boxes: torch.Tensor) -> torch.Tensor:
         return self.network(slow, boxes=(slow_boxes,))
 
 
-class _TwoViewsAndBoxes(_OneView):
-    def forward(self, slow, fast, slow_boxes, fast_boxes):
+class _TwoViewsAndBoxes(_Adapter):
+    def forward(
+        self, slow: torch.Tensor, fast: torch.Tensor, slow_boxes: torch.Tensor, fast_boxes: torch.Tensor
+    ) -> torch.Tensor:
         return self.network(slow, fast, boxes=(slow_boxes, fast_boxes))
 
 
-_ADAPTERS = {
+_ADAPTERS: dict[tuple[int, bool], type[_Adapter]] = {
     (1, False): _OneView,
     (2, False): _TwoViews,
     (1, True): _OneViewAndBoxes,

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +33,11 @@ class People(ABC):
         finds: whether a detector has to look for them.
     """
 
-    seconds: tuple[float, ...] | None = None
     finds = False
+
+    @property
+    def seconds(self) -> tuple[float, ...] | None:
+        return None
 
     @abstractmethod
     def at(self, second: float, size: tuple[int, int], image: Callable[[], np.ndarray]) -> np.ndarray:
@@ -74,7 +78,7 @@ class FileBoxes(People):
         kept = found_surely(path, rows, min_score)
         own = {number: frame.second for number, frame in enumerate(rows.frames) if frame.video == video}
         found = {}
-        for number in sorted(own, key=own.get):
+        for number in sorted(own, key=own.__getitem__):
             boxes = rows.boxes[kept & (rows.frame == number)]
             if len(boxes):
                 found[float(own[number] - start_second)] = np.array(list(dict.fromkeys(map(tuple, boxes.tolist()))))
@@ -150,7 +154,8 @@ def key_seconds(
     if every is not None and people.seconds is not None:
         raise DataError("every was given with boxes that have their own seconds; leave it out, or choose some with at")
     if at is not None:
-        seconds = sorted({checked_second(each) for each in ([at] if isinstance(at, Real) else at)})
+        wanted: Any = [at] if isinstance(at, Real) else at
+        seconds = sorted({checked_second(each) for each in wanted})
     elif people.seconds is not None:
         seconds = list(people.seconds)
     else:
@@ -170,9 +175,9 @@ def key_seconds(
     return tuple(seconds)
 
 
-def checked_second(second: object) -> float:
+def checked_second(second: Any) -> float:
     """``second``; DataError unless it is a number of at least 0."""
-    if isinstance(second, bool) or not isinstance(second, Real) or not 0 <= second < float("inf"):
+    if isinstance(second, bool) or not isinstance(second, Real) or not 0 <= float(second) < float("inf"):
         raise DataError(f"second {second!r} must be a number of at least 0")
     return float(second)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -81,7 +82,7 @@ class PersonDetector:
         return boxes[np.argsort(-scores, kind="stable")]
 
 
-def _cached(weights: object, download: bool) -> Path:
+def _cached(weights: Any, download: bool) -> Path:
     """The file of torchvision's ``weights`` in torch.hub's cache."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
     remedy = f"fetch {weights.url} to that place; or give the boxes of the people, which need no detector"

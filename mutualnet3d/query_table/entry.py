@@ -65,7 +65,7 @@ class Entry:
 
     def on(self, label: str | None) -> Entry:
         """The same entry with ``latency_ms`` of the device ``label``: ``None`` if it was not measured there."""
-        return replace(self, latency_ms=dict(self.latencies).get(label))
+        return replace(self, latency_ms=None if label is None else dict(self.latencies).get(label))
 
 
 def check_label(label: object) -> None:

@@ -58,7 +58,7 @@ def latency_columns(table: QueryTable) -> tuple[str, ...]:
 
 def latencies(table: QueryTable, entry: Entry) -> list[float | None]:
     """Milliseconds per view of ``entry`` for each of :func:`latency_columns`; ``None`` where not measured."""
-    measured = dict(entry.latencies) or {"": entry.latency_ms}
+    measured: dict[str, float | None] = {**dict(entry.latencies)} or {"": entry.latency_ms}
     return [measured.get(label) for label in latency_columns(table)]
 
 

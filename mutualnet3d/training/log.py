@@ -11,6 +11,7 @@ import simplejson
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.output_files import LOG_FILE
+from mutualnet3d.progress import duration
 
 
 def write_json_line(output_dir: str | Path, **values) -> None:
@@ -89,12 +90,3 @@ def describe(values: dict, per_epoch: int, epochs: int) -> str:
         f"left {duration(values['eta_seconds'])}",
     ]
     return " | ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """``1:02:03`` or ``2:03``."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

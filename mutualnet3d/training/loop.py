@@ -31,6 +31,8 @@ from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.methods import Method
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.progress import show_progress
+from mutualnet3d.training.board import Board
 from mutualnet3d.training.checkpoint import Position, check_method, newest_readable, restore, save_checkpoint
 from mutualnet3d.training.cost import training_provenance
 from mutualnet3d.training.device import build_autocast, build_scaler, choose_device, to_device
@@ -77,7 +79,7 @@ def train(model: AdaptiveNetwork, cfg, lists: Lists | None = None, processes: Pr
     Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
     run = _Run(model, cfg, lists, processes)
     start = run.resume()
-    with stop_request() as stop:
+    with Board(cfg, run.iterations(start) + 1, processes) as run.board, stop_request() as stop:
         for epoch in range(start.epoch, cfg.SOLVER.MAX_EPOCH):
             run.train_epoch(epoch, start.iteration if epoch == start.epoch else 0, stop)
             run.finish_epoch(epoch)
@@ -95,6 +97,7 @@ class _Run:
         self.optimizer, self.scaler = build_optimizer(model, cfg), build_scaler(cfg, self.device)
         self.autocast, self.loss = build_autocast(cfg, self.device), build_loss(cfg)
         self.method, self.seconds = Method.from_cfg(cfg, model.space), 0.0
+        self.board: Board  # set while train() has it open
         self.unreadable = UnreadableVideos(cfg.OUTPUT_DIR, _logger)
         clips = train_dataset(lists.train, cfg, cfg.RNG_SEED)
         size, rank, world_size = share_of_batch(cfg, processes), processes.rank, processes.world_size
@@ -115,8 +118,12 @@ class _Run:
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
         return position
 
+    def iterations(self, position: Position) -> int:
+        """How many are done at ``position``."""
+        return position.epoch * self.per_epoch + position.iteration
+
     def save(self, position: Position) -> Path:
-        iterations = position.epoch * self.per_epoch + position.iteration
+        iterations = self.iterations(position)
         clips = iterations * self.progress.clips
         self.model.training_provenance = training_provenance(self.cfg, self.method, iterations, clips, self.seconds)
         path = save_checkpoint(
@@ -138,13 +145,16 @@ class _Run:
             discard_statistics(self.model)  # of the weights that training changes
         self.sampler.set_epoch(epoch, start)
         self.progress.skip_time()
-        before = time.perf_counter()
-        for iteration, batch in enumerate(self.loader, start=start):
-            lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
-            self.train_iteration(epoch, iteration, batch, lr)
-            now = time.perf_counter()
-            self.seconds, before = self.seconds + now - before, now
-            self.stop_if_asked(stop, Position(epoch, iteration + 1))
+        before, clips = time.perf_counter(), self.progress.clips
+        name = f"epoch {epoch + 1}/{self.cfg.SOLVER.MAX_EPOCH}"
+        with show_progress(name, self.per_epoch * clips, "clips", done=start * clips, lines=False) as steps:
+            for iteration, batch in enumerate(self.loader, start=start):
+                lr = learning_rate(self.cfg, epoch + iteration / self.per_epoch)
+                loss = self.train_iteration(epoch, iteration, batch, lr)
+                now = time.perf_counter()
+                self.seconds, before = self.seconds + now - before, now
+                steps.advance(clips, f"loss {loss:.3f}")
+                self.stop_if_asked(stop, Position(epoch, iteration + 1))
 
     def stop_if_asked(self, stop: StopRequest, position: Position) -> None:
         """Save and raise KeyboardInterrupt, on every rank, if any of them was asked to stop."""
@@ -154,11 +164,13 @@ class _Run:
         _logger.warning("stopped; saved %s; run the same command again to go on", path)
         raise KeyboardInterrupt
 
-    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> None:
+    def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> float:
+        """One step of the optimizer; full's loss."""
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
         batch_on_device = batch.to(self.device)
         clip = normalise(batch_on_device.clips, self.cfg.DATA.MEAN, self.cfg.DATA.STD)
+        self.board.add_clips(self.model, clip)
         configurations = self.configurations(epoch * self.per_epoch + iteration)
         share = self.share_of_labels(len(batch.labels))
         losses, logits = mutual_backward(
@@ -191,11 +203,13 @@ class _Run:
         if done % self.cfg.LOG_PERIOD == 0 or done == self.per_epoch:
             report = self.progress.report(epoch, done, lr, norm)
             _logger.info(describe(report, self.per_epoch, self.cfg.SOLVER.MAX_EPOCH))
-            self.write_log(report)
+            self.write_log(report, Position(epoch, done))
+        return values[0]
 
-    def write_log(self, values: dict) -> None:
+    def write_log(self, values: dict, position: Position) -> None:
         if self.processes.first:
             write_json_line(self.cfg.OUTPUT_DIR, **values)
+            self.board.log(values, self.iterations(position))
 
     def share_of_labels(self, count: int) -> float:
         """What a mean over this rank's ``count`` labels weighs in the mean over all: not 1 where boxes are counted."""
@@ -238,14 +252,18 @@ class _Run:
         the key frames."""
         reference, full = self.method.reference, self.model.space.full
         items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
-        loader = video_loader(items, self.cfg, self.processes.share_of(len(items)))
-        result = evaluate_grid(self.model, loader, [reference], self.cfg, self.processes)
+        share = self.processes.share_of(len(items))
+        with show_progress("validation", len(share), "videos") as steps:
+            videos = steps.over(video_loader(items, self.cfg, share))
+            result = evaluate_grid(self.model, videos, [reference], self.cfg, self.processes)
         if result is None:
             return
         measure = measures(result, self.cfg, "val")[reference]
         name = "full" if reference == full else reference
         _logger.info("epoch %d: validation of %s: %s", epoch + 1, name, measure.text)
-        self.write_log({"type": "val", "epoch": epoch + 1, "metric": measure.metric, **measure.values})
+        end = Position(epoch + 1)
+        self.write_log({"type": "val", "epoch": epoch + 1, "metric": measure.metric, **measure.values}, end)
+        self.board.add_predictions(result, reference, self.iterations(end))
 
 
 def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

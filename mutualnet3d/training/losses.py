@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -31,7 +32,7 @@ class MutualLoss:
     distilled: Loss
 
 
-def build_loss(cfg) -> MutualLoss:
+def build_loss(cfg: Any) -> MutualLoss:
     """The losses of MODEL.LOSS_FUNC. All of ours take logits, so ``bce`` is computed as ``bce_logit``.
 
     SOLVER.LABEL_SMOOTHING acts on full's cross-entropy; the sub-networks learn full's prediction as it is.

@@ -18,6 +18,7 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.progress import show_progress
 from mutualnet3d.training.device import choose_device
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ def calibrate_on_list(
     size = cfg.CALIBRATION.BATCH_SIZE
     clips = training_batches(cfg, entries, batches, batch_size=size, share=processes)
     source = statistics_source(cfg, entries, size)
-    calibrate(model, clips, configurations, source=source, processes=processes)
+    with show_progress("calibrating", len(processes.share_of(batches)), "batches") as steps:
+        calibrate(model, steps.over(clips), configurations, source=source, processes=processes)
 
 
 def calibration_batches(cfg, entries: Entries) -> int:

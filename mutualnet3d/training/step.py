@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,11 +49,12 @@ def mutual_backward(
     Returns:
         The unweighted losses (number of configurations,) and the teacher's logits (N, K) or (R, K), both detached.
     """
-    network = getattr(model, "module", model)
+    network: Any = getattr(model, "module", model)
     with autocast():
         shared = network.shared_features(clip) if network.can_share(configurations) else ()
     leaves = tuple(tensor.detach().requires_grad_() for tensor in shared)
-    teacher, values = None, []
+    teacher: torch.Tensor | None = None
+    values = []
     for i, configuration in enumerate(configurations):
         is_last = i == len(configurations) - 1
         with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
@@ -69,9 +71,11 @@ def mutual_backward(
             else:
                 scale(weighted).backward()
         values.append(value.detach())
+    if teacher is None:
+        raise ValueError("no configurations to train; name at least one")
     return torch.stack(values), teacher
 
 
-def _without_gradient_exchange(model: nn.Module) -> contextlib.AbstractContextManager:
+def _without_gradient_exchange(model: Any) -> contextlib.AbstractContextManager:
     """Under DistributedDataParallel only the last backward pass exchanges gradients."""
     return model.no_sync() if hasattr(model, "no_sync") else contextlib.nullcontext()

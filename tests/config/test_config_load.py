@@ -225,7 +225,7 @@ def test_the_file_of_the_query_table_has_one_name(write):
 
 
 def test_nodes_of_other_networks_load_and_are_announced(write, caplog):
-    cfg = load_config(write("MVIT: {DEPTH: 16, REV: {ENABLE: True}}\nTENSORBOARD: {ENABLE: True}\n"))
+    cfg = load_config(write("MVIT: {DEPTH: 16, REV: {ENABLE: True}}\nTENSORBOARD: {MODEL_VIS: {ENABLE: True}}\n"))
     assert cfg.MVIT.REV.ENABLE is True
     with caplog.at_level(logging.WARNING):
         check_supported(cfg)

@@ -47,6 +47,8 @@ def test_the_defaults_pass_and_other_unread_keys_are_announced(caplog):
     with caplog.at_level(logging.WARNING):
         check_supported(get_cfg())
         assert not caplog.records
-        check_supported(load_config((), ["TENSORBOARD.ENABLE", True, "MODEL.ACT_CHECKPOINT", True]))
-    assert "TENSORBOARD.ENABLE" in caplog.text
+        check_supported(load_config((), ["TENSORBOARD.ENABLE", True, "TENSORBOARD.HISTOGRAM.ENABLE", True]))
+        assert not caplog.records
+        check_supported(load_config((), ["TENSORBOARD.MODEL_VIS.ENABLE", True, "MODEL.ACT_CHECKPOINT", True]))
+    assert "TENSORBOARD.MODEL_VIS.ENABLE" in caplog.text
     assert "MODEL.ACT_CHECKPOINT" in caplog.text
