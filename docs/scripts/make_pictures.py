@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
@@ -34,6 +35,10 @@ def network(name: str):
     return cfg, mn.build_model(cfg)
 
 
+def pale(colour: str) -> tuple[float, ...]:
+    return tuple(0.78 + 0.22 * part for part in to_rgb(colour))
+
+
 def box(axes: Axes, x: float, y: float, width: float, height: float, text: str, colour: str = BLUE, **options) -> None:
     """A rounded box around a text, in data coordinates of ``axes``; (x, y) is its middle."""
     patch = FancyBboxPatch(
@@ -41,7 +46,7 @@ def box(axes: Axes, x: float, y: float, width: float, height: float, text: str, 
         width,
         height,
         boxstyle="round,pad=0,rounding_size=0.12",
-        facecolor=colour + "22",
+        facecolor=pale(colour),
         edgecolor=colour,
         linewidth=1.3,
     )
@@ -83,7 +88,7 @@ def draw_configurations() -> Figure:
         side = 2.3 * configuration.spatial / space.full.spatial
         for frame in reversed(range(configuration.temporal)):
             place = (12.0 + 0.62 * frame, y - side / 2 + 0.06 * frame)
-            axes.add_patch(Rectangle(place, side, side, facecolor="#f3dcc3", edgecolor=ORANGE, linewidth=0.9))
+            axes.add_patch(Rectangle(place, side, side, facecolor=pale(ORANGE), edgecolor=ORANGE, linewidth=0.9))
         size, number = configuration.spatial, configuration.temporal
         axes.text(12.0, y - 1.75, f"{number} frames of {size} x {size}", fontsize=8, color=FAINT)
         length = 6.0 * cost.gmacs / costs[space.full].gmacs
@@ -184,41 +189,37 @@ def features(axes: Axes, x: float, y: float, shape: torch.Size, colour: str, par
     side, frames = 3.0 * shape[3] / 56, min(shape[2], 8)
     for frame in reversed(range(frames)):
         corner = (x - side / 2 + 0.22 * frame, y - side / 2 + 0.10 * frame)
-        axes.add_patch(Rectangle(corner, side, side, facecolor=colour + "33", edgecolor=colour, linewidth=0.9))
-        axes.add_patch(Rectangle(corner, side, side, facecolor="white", edgecolor="none", zorder=0))
+        axes.add_patch(Rectangle(corner, side, side, facecolor=pale(colour), edgecolor=colour, linewidth=0.9))
     left = x - 1.8
     for count, shade in parts:
         axes.add_patch(Rectangle((left, y - 2.75), count / 22, 0.45, facecolor=shade, edgecolor="white", linewidth=0.6))
         left += count / 22
     _, channels, number, height, width = shape
     text = f"{channels} channels, {number} x {height} x {width}"
-    axes.text(x, y - 2.45 - bool(parts), text, ha="center", fontsize=8, color=INK)
+    axes.text(x - 1.8, y - 3.5, text, fontsize=8, color=INK)
 
 
 def draw_fusion() -> Figure:
     """The first lateral connection of SlowFast 4x16 at full and at the smallest configuration."""
     _, model = network("MN_SLOWFAST_4x16")
-    figure = new_figure(9.0, 6.2)
+    figure = new_figure(9.0, 5.4)
     for row, configuration in enumerate((model.space.full, model.space.smallest)):
-        axes = canvas(figure, [0.0, 0.5 - 0.5 * row, 1.0, 0.5], 27, 9.3)
+        axes = canvas(figure, [0.0, 0.5 - 0.5 * row, 1.0, 0.5], 27, 8.1)
         shapes = fused_at(configuration)
         slow, lateral = shapes["slow"][1], shapes["lateral"][1]
-        axes.text(0.2, 8.6, str(configuration), fontsize=10.5, weight="bold", color=INK)
-        axes.text(3.3, 8.0, "Fast", ha="center", fontsize=9, color=ORANGE, weight="bold")
-        features(axes, 3.0, 5.6, shapes["fast"], ORANGE, ((shapes["fast"][1], ORANGE),))
-        box(axes, 8.1, 5.6, 3.0, 2.4, "conv 5 x 1 x 1\nstride 8 in time\nBN, ReLU", FAINT, fontsize=7.5)
-        features(axes, 12.6, 5.6, shapes["lateral"], ORANGE, ((lateral, ORANGE),))
+        axes.text(0.2, 7.4, str(configuration), fontsize=10.5, weight="bold", color=INK)
+        for x, text, colour in ((4.9, "Fast", ORANGE), (13.5, "lateral", ORANGE), (24.0, "Slow, fused", BLUE)):
+            axes.text(x, 7.4, text, ha="center", fontsize=9, color=colour, weight="bold")
+        features(axes, 4.0, 4.6, shapes["fast"], ORANGE, ((shapes["fast"][1], ORANGE),))
+        box(axes, 9.4, 4.6, 3.1, 2.4, "conv 5 x 1 x 1,\nstride 8 in time,\nBN, ReLU", FAINT, fontsize=7.5)
+        features(axes, 13.4, 4.6, shapes["lateral"], ORANGE, ((lateral, ORANGE),))
         same = configuration == model.space.full
-        text = "nothing to drop\nor resize" if same else "keep the Slow\npathway's frames,\nresize to its size"
-        box(axes, 17.3, 5.6, 3.0, 2.4, text, GRID if same else GREEN, fontsize=7.5)
-        axes.text(23.2, 8.0, "Slow, fused", ha="center", fontsize=9, color=BLUE, weight="bold")
-        features(axes, 23.0, 5.6, shapes["fused"], BLUE, ((slow, BLUE), (lateral, ORANGE)))
-        for start, end in ((5.4, 6.6), (9.6, 10.6), (14.9, 15.8), (18.8, 20.6)):
-            arrow(axes, (start, 5.6), (end, 5.6), FAINT)
-        text = f"the Slow pathway brings {slow} channels, {' x '.join(map(str, shapes['slow'][2:]))};"
-        axes.text(23.0, 1.45, text, ha="center", fontsize=8, color=FAINT)
-        text = f"the last {lateral} are always the Fast pathway's"
-        axes.text(23.0, 0.85, text, ha="center", fontsize=8, color=FAINT)
+        text = "nothing to\ndrop or resize" if same else "keep the frames\nof Slow, resize\nto its size"
+        box(axes, 18.6, 4.6, 3.1, 2.4, text, FAINT if same else GREEN, fontsize=7.5)
+        features(axes, 23.6, 4.6, shapes["fused"], BLUE, ((slow, BLUE), (lateral, ORANGE)))
+        for start, end in ((7.1, 7.8), (11.0, 11.8), (15.7, 17.0), (20.2, 21.9)):
+            arrow(axes, (start, 4.6), (end, 4.6), FAINT)
+        axes.text(21.8, 0.45, f"{slow} of Slow, then {lateral} of Fast", fontsize=8, color=FAINT)
     return figure
 
 

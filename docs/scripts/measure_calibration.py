@@ -47,7 +47,12 @@ def measured(path: Path) -> list[dict]:
     give_all_the_statistics_of_full(model)
     of_full = accuracies(model, cfg)
     return [
-        {"configuration": str(c), "gmacs": round(costs[c].gmacs, 4), "own": own[c], "of_full": of_full[c]}
+        {
+            "configuration": str(c),
+            "gmacs": round(costs[c].gmacs, 4),
+            "own": round(own[c], 2),
+            "of_full": round(of_full[c], 2),
+        }
         for c in sorted(costs, key=lambda c: costs[c].gmacs)
     ]
 
@@ -57,7 +62,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", metavar="NAME=OUTPUT_DIR", help="what to call a run, and where it is")
     runs = [text.partition("=") for text in parser.parse_args().runs]
     found = {name: measured(Path(folder) / MODEL_FILE) for name, _, folder in runs}
-    FILE.write_text(json.dumps(found, indent=1) + "\n")
+    FILE.write_text(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
