@@ -17,8 +17,8 @@ MODULES = {"mutualnet3d.evaluation.ava_map": "mutualnet3d.commands.ava_map"}  # 
 COLUMNS = "110"
 INTRODUCTION = """# Command lines
 
-What each tool answers to `--help`, taken from the tools when this site is built. All exit with 0 when done, 1 with an error that
-the message explains, 2 for wrong usage, 130 for Ctrl-C; `check_data.py` with 1 if any file is unusable.
+What each tool answers to `--help`, taken from the tools when this site is built. All exit with 0 when done, 1 with an
+error that the message explains, 2 for wrong usage, 130 for Ctrl-C; `check_data.py` with 1 if any file is unusable.
 `KEY VALUE` are [config keys](config_keys.md).
 """
 

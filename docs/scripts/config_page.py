@@ -14,13 +14,13 @@ from mutualnet3d.config.supported import IMPLIED, REFUSED, UNREAD, leaves
 
 INTRODUCTION = """# Config keys
 
-Made from `mutualnet3d/config` when this site is built. A YAML file holds what differs from these defaults; `KEY VALUE` on
-the command line overrides both. An unknown key is an error that names the nearest known one.
+Made from `mutualnet3d/config` when this site is built. A YAML file holds what differs from these defaults; `KEY VALUE`
+on the command line overrides both. An unknown key is an error that names the nearest known one.
 """
 PYSLOWFAST = """## Keys of PySlowFast
 
-All of them load, so its YAML files need no change. Their meaning is PySlowFast's; what is not the same here stands beside
-the key:
+All of them load, so its YAML files need no change. Their meaning is PySlowFast's; what is not the same here stands
+beside the key:
 
 - *refused*: a run stops before it starts unless the key has its default, because it would be another run;
 - *not read*: nothing here depends on it; a run says so if it is set;
@@ -110,7 +110,7 @@ def _table(rows: list[tuple]) -> str:
 
 def _text(value) -> str:
     if isinstance(value, str):
-        return f'"{value}"' if not value else value
+        return value or '""'
     return "null" if value is None else str(value).replace("'", "")
 
 

@@ -27,7 +27,9 @@ def accuracies(model, cfg) -> dict:
     """Top-1 in per cent of every calibrated configuration of ``model`` on the test list."""
     videos = video_loader(test_dataset(build_entries(cfg, "test"), cfg, 1, 1), cfg)
     result = evaluate_grid(model, videos, model.calibrated, cfg)
-    return {c: topk_accuracy(scores, result.labels, 1) for c, scores in zip(model.calibrated, result.scores, strict=True)}
+    return {
+        c: topk_accuracy(scores, result.labels, 1) for c, scores in zip(model.calibrated, result.scores, strict=True)
+    }
 
 
 def give_all_the_statistics_of_full(model) -> None:
