@@ -14,7 +14,7 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {"mutualnet3d.evaluation.ava_map": "mutualnet3d.commands.ava_map"}  # python -m THIS, and where its main is
-COLUMNS = "110"
+COLUMNS = "104"
 INTRODUCTION = """# Command lines
 
 What each tool answers to `--help`, taken from the tools when this site is built. All exit with 0 when done, 1 with an

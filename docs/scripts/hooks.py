@@ -19,9 +19,10 @@ def on_files(files, config):
 
 
 def on_page_content(html, page, config, files):
-    """Docstrings are written for Sphinx too: ``:func:`name``` is the name, a paragraph's ``::`` announces code."""
+    """Docstrings may be written as for Sphinx: ``:func:`name``` is the name, a paragraph's ``::`` announces code."""
     if page.file.src_uri.startswith("reference/python/"):
         html = re.sub(r":(?:attr|class|func|meth|mod):(?=<code>)", "", html)
         html = re.sub(r"<code>~(?:\w+\.)*(\w+)</code>", r"<code>\1</code>", html)
         html = re.sub(r"<p>::</p>\s*", "", html)
-    return html
+    name = page.file.name
+    return f'<div class="{name}">{html}</div>' if page.file.src_uri.startswith("reference/") else html

@@ -167,7 +167,7 @@ def draw_mutual_step() -> Figure:
     return figure
 
 
-def fused_at(configuration: mn.Configuration | None) -> dict[str, torch.Size]:
+def fused_at(configuration: mn.Configuration) -> dict[str, torch.Size]:
     """Shapes (N, C, T, H, W) around the first fusion of SlowFast 4x16 for a training clip."""
     cfg, model = network("MN_SLOWFAST_4x16")
     fusion = next(module for module in model.modules() if isinstance(module, AdaptiveFusion))

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import logging
 import re
 import sys
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # of the libraries that buil
 
 import command_page  # noqa: E402
 import config_page  # noqa: E402
+import make_pictures  # noqa: E402
 import python_pages  # noqa: E402
 
 
@@ -158,3 +160,23 @@ def test_docstrings_look_like_text(pages, site):
     """No markup of Sphinx is left over."""
     for path in (site / python_pages.FOLDER).glob("*.html"):
         assert not re.search(r":(attr|class|func|meth|mod):|``", pages[path].text), path
+
+
+def test_pictures_stand_on_their_pages():
+    texts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "concepts").glob("*.md"))
+    assert {path.stem for path in make_pictures.FOLDER.glob("*.png")} == make_pictures.PICTURES.keys()
+    for name in make_pictures.PICTURES:
+        assert f"../pictures/{name}.png" in texts
+
+
+def test_the_measured_effect_of_calibration():
+    """The page quotes what is drawn."""
+    text = " ".join((ROOT / "docs" / "concepts" / "calibration.md").read_text(encoding="utf-8").split())
+    runs = json.loads((make_pictures.FOLDER / "calibration.json").read_text())
+    for rows in runs.values():
+        (full,) = [row for row in rows if row["own"] == row["of_full"] and row == rows[-1]]
+        others = [row for row in rows if row is not full]
+        own, of_full = (sum(row[key] for row in others) / len(others) for key in ("own", "of_full"))
+        assert re.search(rf"{own:.1f} against {of_full:.1f} %", text)
+        assert f"{full['own']:.1f}" in text
+    assert len(make_pictures.draw_calibration().axes) == len(runs)
