@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import importlib
 import re
 import runpy
 import sys
@@ -72,7 +73,7 @@ def understand(monkeypatch):
         path = ROOT / command.program
         monkeypatch.setattr(argparse.ArgumentParser, "error", refuse)
         if command.program.startswith("mutualnet3d."):
-            main = runpy.run_module("mutualnet3d.commands.ava_map")["main"]
+            main = importlib.import_module("mutualnet3d.commands.ava_map").main
         elif command.program.startswith("tools/"):
             main = runpy.run_path(str(path))["main"]
         else:

@@ -174,8 +174,8 @@ def test_the_measured_effect_of_calibration():
     text = " ".join((ROOT / "docs" / "concepts" / "calibration.md").read_text(encoding="utf-8").split())
     runs = json.loads((make_pictures.FOLDER / "calibration.json").read_text())
     for rows in runs.values():
-        (full,) = [row for row in rows if row["own"] == row["of_full"] and row == rows[-1]]
-        others = [row for row in rows if row is not full]
+        *others, full = rows
+        assert full["own"] == full["of_full"]
         own, of_full = (sum(row[key] for row in others) / len(others) for key in ("own", "of_full"))
         assert re.search(rf"{own:.1f} against {of_full:.1f} %", text)
         assert f"{full['own']:.1f}" in text
