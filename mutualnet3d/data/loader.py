@@ -51,7 +51,8 @@ class EpochSampler(Sampler):
         num_entries: size of the dataset.
         batch_size: clips per batch and rank.
         start_batch: batches of this epoch that an interrupted run has behind it.
-        rank, world_size: the part of the epoch that this process sees.
+        rank: of this process, which sees its part of the epoch.
+        world_size: processes.
 
     Raises:
         ConfigError: the dataset is smaller than one batch.

@@ -112,7 +112,8 @@ def normalise(clips: torch.Tensor, mean, std) -> torch.Tensor:
 
     Args:
         clips: uint8 (N, 3, T, H, W), of images (N, 3, H, W), on any device.
-        mean, std: one number per channel (DATA.MEAN, DATA.STD).
+        mean: one number per channel (DATA.MEAN).
+        std: one number per channel (DATA.STD).
 
     Returns:
         float32, same shape, device and memory layout.

@@ -86,7 +86,10 @@ def open_deployment(
 
     Args:
         directory: an export (it holds ``manifest.json``) or a run (``model.pyth`` and ``query_table.json``).
-        backend, precision, threads, device: see :class:`Target`; ``device`` None is the CPU.
+        backend: see :class:`Target`.
+        precision: see :class:`Target`.
+        threads: see :class:`Target`.
+        device: see :class:`Target`; None is the CPU.
 
     Raises:
         DeploymentError: it is neither, is damaged, or the target cannot run here.

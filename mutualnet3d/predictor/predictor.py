@@ -190,7 +190,10 @@ class AdaptivePredictor:
                 function from an image, uint8 (H, W, 3), RGB, to such an array.
             at: seconds of the key frames since the first frame; default: those that ``boxes`` have, else
             every: so many seconds from the first frame on; default 1.
-            top_k, threshold, fps, budget: see :meth:`predict`; labels are per box.
+            top_k: see :meth:`predict`; labels are per box.
+            threshold: see :meth:`predict`.
+            fps: see :meth:`predict`.
+            **budget: see :meth:`predict`.
 
         Returns:
             One value a key frame, by time. Where nobody is, no network runs.
