@@ -14,7 +14,7 @@ import torch
 from mutualnet3d.distributed import Processes
 from mutualnet3d.errors import ConfigError, ResourceError
 from mutualnet3d.files import remove_partial
-from mutualnet3d.output_files import LOCK_FILE
+from mutualnet3d.output_files import LOCK_FILE, run_folders
 
 _CPU_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
 _WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
@@ -50,7 +50,8 @@ def alone_in(folder: Path) -> Iterator[None]:
             "another OUTPUT_DIR"
         ) from None
     try:
-        remove_partial(folder)  # of a run that was killed while it wrote
+        for written in run_folders(folder):  # by a run that was killed meanwhile
+            remove_partial(written)
         yield
     finally:
         lock.release()

@@ -44,21 +44,25 @@ def test_a_second_run_in_the_same_folder_is_refused(tiny_data, tmp_path):
 
 
 def test_a_run_that_was_killed_holds_nothing(tmp_path):
+    """What it had half-written goes; what lies in a folder that is not a run's stays, whatever its name."""
     code = """
-import os, pathlib, signal, sys
+import contextlib, os, pathlib, signal, sys
 from mutualnet3d.faults import alone_in
 from mutualnet3d.files import atomic_write
 
-folder = pathlib.Path(sys.argv[1])
-with alone_in(folder), atomic_write(folder / "deeper" / "file") as file:
-    file.write(b"half")
+with contextlib.ExitStack() as stack:
+    stack.enter_context(alone_in(pathlib.Path(sys.argv[1])))
+    for folder in sys.argv[1:]:
+        stack.enter_context(atomic_write(pathlib.Path(folder) / "file")).write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=ENVIRONMENT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert len(list((tmp_path / "deeper").iterdir())) == 1
+    own = [tmp_path / name for name in ("", "checkpoints", "test_scores", "search_scores")]
+    users = tmp_path / "notes"
+    words = [sys.executable, "-c", code, *own, users]
+    assert subprocess.run(words, env=ENVIRONMENT, check=False).returncode == -signal.SIGKILL
+    assert [len(list(folder.glob(".file.*"))) for folder in (*own, users)] == [1] * 5
     with alone_in(tmp_path):
-        assert list((tmp_path / "deeper").iterdir()) == []
+        assert [len(list(folder.glob(".file.*"))) for folder in (*own, users)] == [0, 0, 0, 0, 1]
 
 
 def test_the_disk_is_full(tiny_data, tmp_path):
