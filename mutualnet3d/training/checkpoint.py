@@ -17,7 +17,7 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
 from mutualnet3d.methods import Method
-from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint, read_provenance
+from mutualnet3d.models.artefact import check_space, load_state, model_entries, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.output_files import CHECKPOINTS
 
@@ -142,9 +142,7 @@ def restore(
     """
     check_space(entries, model, path)
     try:
-        model.load_state_dict(entries["model_state"])
-        model.statistics_provenance = read_provenance(entries, path)
-        model.training_provenance = dict(entries.get("training_provenance", {}))
+        load_state(entries, model, path)
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         _restore_random_states(entries["random_states"], processes)
