@@ -112,11 +112,8 @@ def test_a_worker_is_killed(tiny_data, tmp_path, monkeypatch):
     ],
 )
 def test_out_of_memory(error):
-    cfg = tiny_cfg()
-    with (
-        pytest.raises(ResourceError, match=r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) or TEST.BATCH_SIZE"),
-        named_faults(cfg),
-    ):
+    what = r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) .*TEST.BATCH_SIZE .*CALIBRATION.BATCH_SIZE \(now 2\)"
+    with pytest.raises(ResourceError, match=what), named_faults(tiny_cfg()):
         raise error
 
 
