@@ -18,13 +18,7 @@ from torch import nn
 import mutualnet3d
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.distributed import ALONE, Processes
-from mutualnet3d.layers import (
-    PopulationStatistics,
-    SlimmableBatchNorm2d,
-    SlimmableBatchNorm3d,
-    activation_of,
-    eval_mode,
-)
+from mutualnet3d.layers import PopulationStatistics, activation_of, eval_mode, slimmable_norms
 
 
 @torch.no_grad()
@@ -60,7 +54,7 @@ def calibrate(
     configurations = list(dict.fromkeys(model.space.check(c) for c in configurations))
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
-    norms = _norms(model)
+    norms = slimmable_norms(model)
     collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
     common = [PopulationStatistics() for _ in norms]
     device = next(model.parameters()).device
@@ -102,13 +96,9 @@ def discard_statistics(model: nn.Module, configurations: Iterable[Configuration]
     """
     provenance = getattr(model, "statistics_provenance", {})
     gone = None if configurations is None else set(configurations)
-    for norm in _norms(model):
+    for norm in slimmable_norms(model):
         norm.statistics = {} if gone is None else {c: s for c, s in norm.statistics.items() if c not in gone}
     model.statistics_provenance = {} if gone is None else {c: p for c, p in provenance.items() if c not in gone}
-
-
-def _norms(model: nn.Module) -> list[nn.Module]:
-    return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
 
 
 def _pooled(own: list[PopulationStatistics], processes: Processes) -> list[PopulationStatistics]:

@@ -174,3 +174,8 @@ class SlimmableBatchNorm3d(_SlimmableBatchNorm, nn.BatchNorm3d):
     """``torch.nn.BatchNorm3d`` over :class:`Channels`, (N, active, T, H, W), with statistics per configuration."""
 
     _dense_class = nn.BatchNorm3d
+
+
+def slimmable_norms(module: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
+    """The slimmable BatchNorm layers of ``module``, which hold its statistics, in their order."""
+    return [layer for layer in module.modules() if isinstance(layer, _SlimmableBatchNorm)]

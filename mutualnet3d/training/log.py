@@ -41,7 +41,7 @@ class Progress:
         self._last = time.perf_counter()
 
     def add(self, configurations: tuple[Configuration, ...], losses: list[float], correct: float) -> None:
-        """One iteration: its configurations (first, smallest, random ones), losses, the first's share of hits or nan."""
+        """One iteration: its configurations (first, smallest, random ones), losses, the first's hits (share, nan)."""
         now = time.perf_counter()
         self._seconds.append(now - self._last)
         self._last = now
