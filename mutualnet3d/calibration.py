@@ -35,7 +35,8 @@ def calibrate(
     Weights, the statistics of other configurations and, unless full is asked for, the running statistics stay
     bit-identical. Dropout is off. The full configuration's statistics replace the running ones (precise BN).
     ``model.statistics_provenance[configuration]`` then says where they come from: ``source``, and the numbers of
-    batches and clips, the date and the version of this package.
+    batches and clips, the date and the version of this package. A network without BatchNorm needs no statistics: of
+    it no batch is read, and only this is noted.
 
     Args:
         model: an adaptive network (``mutualnet3d.models.AdaptiveNetwork``, or what has its methods).
@@ -47,7 +48,7 @@ def calibrate(
 
     Raises:
         ConfigurationError: a configuration is outside the space.
-        ValueError: there are no batches or no configurations.
+        ValueError: there are no configurations, or no batches for a network with BatchNorm.
     """
     if isinstance(configurations, Configuration):
         raise TypeError(f"configurations must be a sequence; pass [{configurations!r}]")
@@ -55,6 +56,25 @@ def calibrate(
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
     norms = slimmable_norms(model)
+    sizes = _compute(model, norms, batches, configurations, processes) if norms else []
+    entry = (source or {}) | {
+        "batches": len(sizes),
+        "clips": sum(sizes),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "mutualnet3d": mutualnet3d.__version__,
+    }
+    known = getattr(model, "statistics_provenance", {})
+    model.statistics_provenance = known | {c: dict(entry) for c in configurations}
+
+
+def _compute(
+    model: nn.Module,
+    norms: list[nn.Module],
+    batches: Iterable,
+    configurations: Sequence[Configuration],
+    processes: Processes,
+) -> list[int]:
+    """Store the statistics of ``configurations`` in the ``norms``; the sizes of all batches of all processes."""
     collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
     common = [PopulationStatistics() for _ in norms]
     device = next(model.parameters()).device
@@ -79,14 +99,7 @@ def calibrate(
     common = _pooled(common, processes)
     for configuration in configurations:
         _store(model, norms, configuration, _pooled(collected[configuration], processes), common)
-    entry = (source or {}) | {
-        "batches": len(sizes),
-        "clips": sum(sizes),
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "mutualnet3d": mutualnet3d.__version__,
-    }
-    known = getattr(model, "statistics_provenance", {})
-    model.statistics_provenance = known | {c: dict(entry) for c in configurations}
+    return sizes
 
 
 def discard_statistics(model: nn.Module, configurations: Iterable[Configuration] | None = None) -> None:

@@ -275,6 +275,9 @@ class TestInputs:
         assert model.calibrated == (model.space.full,)
         model.require_statistics(SMALL)
         assert torch.equal(model(images(), SMALL), model.train()(images(), SMALL))
+        mn.calibrate(model, (pytest.fail("a batch is read") for _ in range(1)), [SMALL])
+        assert model.calibrated == (model.space.full, SMALL)
+        assert model.statistics_provenance[SMALL]["batches"] == 0
 
 
 class TestConfig:
