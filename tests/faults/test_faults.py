@@ -25,7 +25,7 @@ def command(data, output, *overrides) -> list[str]:
 
 
 def test_killed_again_and_again(tiny_data, tmp_path):
-    """In the middle of an epoch, while a checkpoint is written, in calibration and in the test."""
+    """In the middle of an epoch, at the end of one, where its checkpoint is due, in calibration and in the test."""
     assert run_until_done(command(tiny_data, tmp_path / "whole"), []) == []
     moments = ["epoch 1/2 3/4", "epoch 2/2 4/4", "calibrating", "testing 4 videos"]
     assert len(run_until_done(command(tiny_data, tmp_path / "killed"), moments)) == len(moments)
