@@ -40,7 +40,8 @@ def calibrate(
 
     Args:
         model: an adaptive network (``mutualnet3d.models.AdaptiveNetwork``, or what has its methods).
-        batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
+        batches: an iterable of clips (N, C, T, H, W), or images (N, C, H, W), as the model eats them; they are moved
+            to its device as needed.
         configurations: members of the space.
         source: plain values that describe the batches: the list, the seed.
         processes: each of several processes passes its own share of the batches, possibly none; the samples of all are
@@ -83,8 +84,8 @@ def _compute(
         for batch in batches:
             if not isinstance(batch, torch.Tensor):
                 raise TypeError(
-                    f"batches must be clips (N, C, T, H, W), got a {type(batch).__name__}; of (clip, label) pairs pass "
-                    "(clip for clip, _ in loader)"
+                    f"batches must be clips (N, C, T, H, W) or images (N, C, H, W), got a {type(batch).__name__}; of "
+                    "pairs with labels pass (clip for clip, _ in loader)"
                 )
             sizes.append(len(batch))
             clip = batch.to(device, non_blocking=True)
@@ -95,7 +96,9 @@ def _compute(
                     model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)
     sizes = [size for part in processes.all_gather(sizes) for size in part]
     if not sizes:
-        raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
+        raise ValueError(
+            "no batches to calibrate on; pass an iterable with at least one batch of training clips or images"
+        )
     common = _pooled(common, processes)
     for configuration in configurations:
         _store(model, norms, configuration, _pooled(collected[configuration], processes), common)

@@ -66,7 +66,7 @@ class _SlimmableBatchNorm(Slimmable):
         if x.numel() == x.shape[1]:
             raise ValueError(
                 f"calibration saw one sample per channel (input {tuple(x.shape)}): a variance needs more; use batches "
-                "of at least 2 clips"
+                "of at least 2 clips or images"
             )
         out = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
         self.observed.add(mean, var, x.numel() // x.shape[1])
