@@ -186,6 +186,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2], help="numbers of workers to try")
     parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
+    least = 2 * (max(arguments.workers, default=0) + 2)  # 2 a batch: those that start the workers, and one to measure
+    if arguments.workers and arguments.items < least:
+        parser.error(f"--items {arguments.items} with {max(arguments.workers)} workers: take at least {least}")
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     frames = real_frames(arguments.clips)

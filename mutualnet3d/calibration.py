@@ -25,6 +25,7 @@ from mutualnet3d.layers import (
     SlimmableBatchNorm3d,
     activation_of,
     eval_mode,
+    slimmable_norms,
 )
 
 
@@ -42,11 +43,13 @@ def calibrate(
     Weights, the statistics of other configurations and, unless full is asked for, the running statistics stay
     bit-identical. Dropout is off. The full configuration's statistics replace the running ones (precise BN).
     ``model.statistics_provenance[configuration]`` then says where they come from: ``source``, and the numbers of
-    batches and clips, the date and the version of this package.
+    batches and clips, the date and the version of this package. A network without BatchNorm needs no statistics: of
+    it no batch is read, and only this is noted.
 
     Args:
         model: an adaptive network (``mutualnet3d.models.AdaptiveNetwork``, or what has its methods).
-        batches: an iterable of clips (N, C, T, H, W) as the model eats them, moved to its device as needed.
+        batches: an iterable of clips (N, C, T, H, W), or images (N, C, H, W), as the model eats them; they are moved
+            to its device as needed.
         configurations: members of the space.
         source: plain values that describe the batches: the list, the seed.
         processes: each of several processes passes its own share of the batches, possibly none; the samples of all are
@@ -54,7 +57,7 @@ def calibrate(
 
     Raises:
         ConfigurationError: a configuration is outside the space.
-        ValueError: there are no batches or no configurations.
+        ValueError: there are no configurations, or no batches for a network with BatchNorm.
     """
     if isinstance(configurations, Configuration):
         raise TypeError(f"configurations must be a sequence; pass [{configurations!r}]")
@@ -62,31 +65,8 @@ def calibrate(
     configurations = list(dict.fromkeys(network.space.check(c) for c in configurations))
     if not configurations:
         raise ValueError("no configurations to calibrate; pass for example model.space.grid()")
-    norms = _norms(model)
-    collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
-    common = [PopulationStatistics() for _ in norms]
-    device = next(model.parameters()).device
-    sizes: list[int] = []
-    with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
-        for batch in batches:
-            if not isinstance(batch, torch.Tensor):
-                raise TypeError(
-                    f"batches must be clips (N, C, T, H, W), got a {type(batch).__name__}; of (clip, label) pairs pass "
-                    "(clip for clip, _ in loader)"
-                )
-            sizes.append(len(batch))
-            clip = batch.to(device, non_blocking=True)
-            with _observing(norms, common):
-                shared = network.shared_features(clip)
-            for configuration in configurations:
-                with _observing(norms, collected[configuration]):
-                    network(clip, configuration, network.whole_frame_boxes(clip), shared=shared)
-    sizes = [size for part in processes.all_gather(sizes) for size in part]
-    if not sizes:
-        raise ValueError("no batches to calibrate on; pass an iterable with at least one batch of training clips")
-    common = _pooled(common, processes)
-    for configuration in configurations:
-        _store(model, norms, configuration, _pooled(collected[configuration], processes), common)
+    norms = slimmable_norms(model)
+    sizes = _compute(model, norms, batches, configurations, processes) if norms else []
     entry = (source or {}) | {
         "batches": len(sizes),
         "clips": sum(sizes),
@@ -97,6 +77,43 @@ def calibrate(
     network.statistics_provenance = known | {c: dict(entry) for c in configurations}
 
 
+def _compute(
+    model: Any,
+    norms: list[SlimmableBatchNorm2d | SlimmableBatchNorm3d],
+    batches: Iterable,
+    configurations: Sequence[Configuration],
+    processes: Processes,
+) -> list[int]:
+    """Store the statistics of ``configurations`` in the ``norms``; the sizes of all batches of all processes."""
+    collected = {c: [PopulationStatistics() for _ in norms] for c in configurations}
+    common = [PopulationStatistics() for _ in norms]
+    device = next(model.parameters()).device
+    sizes: list[int] = []
+    with eval_mode(model):  # observed BatchNorms use the batch whatever their mode; dropout is off
+        for batch in batches:
+            if not isinstance(batch, torch.Tensor):
+                raise TypeError(
+                    f"batches must be clips (N, C, T, H, W) or images (N, C, H, W), got a {type(batch).__name__}; of "
+                    "pairs with labels pass (clip for clip, _ in loader)"
+                )
+            sizes.append(len(batch))
+            clip = batch.to(device, non_blocking=True)
+            with _observing(norms, common):
+                shared = model.shared_features(clip)
+            for configuration in configurations:
+                with _observing(norms, collected[configuration]):
+                    model(clip, configuration, model.whole_frame_boxes(clip), shared=shared)
+    sizes = [size for part in processes.all_gather(sizes) for size in part]
+    if not sizes:
+        raise ValueError(
+            "no batches to calibrate on; pass an iterable with at least one batch of training clips or images"
+        )
+    common = _pooled(common, processes)
+    for configuration in configurations:
+        _store(model, norms, configuration, _pooled(collected[configuration], processes), common)
+    return sizes
+
+
 def discard_statistics(model: Any, configurations: Iterable[Configuration] | None = None) -> None:
     """Forget the statistics of ``configurations``, and where they come from.
 
@@ -104,13 +121,9 @@ def discard_statistics(model: Any, configurations: Iterable[Configuration] | Non
     """
     provenance = getattr(model, "statistics_provenance", {})
     gone = None if configurations is None else set(configurations)
-    for norm in _norms(model):
+    for norm in slimmable_norms(model):
         norm.statistics = {} if gone is None else {c: s for c, s in norm.statistics.items() if c not in gone}
     model.statistics_provenance = {} if gone is None else {c: p for c, p in provenance.items() if c not in gone}
-
-
-def _norms(model: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
-    return [m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
 
 
 def _pooled(own: list[PopulationStatistics], processes: Processes) -> list[PopulationStatistics]:

@@ -15,7 +15,7 @@ import torch
 from mutualnet3d.distributed import Processes
 from mutualnet3d.errors import ConfigError, ResourceError
 from mutualnet3d.files import remove_partial
-from mutualnet3d.output_files import LOCK_FILE
+from mutualnet3d.output_files import LOCK_FILE, run_folders
 
 _FILES = (errno.EMFILE, errno.ENFILE)
 _PROBE = 64 << 20  # bytes
@@ -54,15 +54,20 @@ def alone_in(folder: Path) -> Iterator[None]:
             "another OUTPUT_DIR"
         ) from None
     try:
-        remove_partial(folder)  # of a run that was killed while it wrote
+        for written in run_folders(folder):  # by a run that was killed meanwhile
+            remove_partial(written)
         yield
     finally:
         lock.release()
 
 
 @contextlib.contextmanager
-def named_faults(cfg) -> Iterator[None]:
-    """Turn what the machine does to a run into a ResourceError that says what to lower or free; other errors pass."""
+def named_faults(cfg, folder: Path | None = None) -> Iterator[None]:
+    """Turn what the machine does to a run into a ResourceError that says what to lower or free; other errors pass.
+
+    ``folder`` is where the body writes; None = OUTPUT_DIR.
+    """
+    written = folder or cfg.OUTPUT_DIR
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -74,7 +79,7 @@ def named_faults(cfg) -> Iterator[None]:
             raise ResourceError(_TOO_MANY_FILES) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise ResourceError(_disk(cfg, error.strerror)) from error
+        raise ResourceError(_disk(written, error.strerror)) from error
     except RuntimeError as error:
         text = str(error)
         if worker := _WORKER.search(text):
@@ -86,7 +91,7 @@ def named_faults(cfg) -> Iterator[None]:
         if _CPU_MEMORY.search(text):
             raise ResourceError(_memory(cfg, text.splitlines()[0])) from error
         if _WRITER.search(text):  # torch.save hides the reason, which the file system gave
-            raise ResourceError(_disk(cfg, text.splitlines()[0])) from error
+            raise ResourceError(_disk(written, text.splitlines()[0])) from error
         raise
 
 
@@ -113,14 +118,15 @@ def refuse_machine_fault(error: Exception) -> None:
 
 def _memory(cfg, reason: str) -> str:
     return (
-        f"out of memory ({reason}); lower TRAIN.BATCH_SIZE (now {cfg.TRAIN.BATCH_SIZE}) or TEST.BATCH_SIZE (now "
-        f"{cfg.TEST.BATCH_SIZE}), SOLVER.BASE_LR in proportion, or set TRAIN.MIXED_PRECISION True; the same command "
-        "goes on where the last checkpoint was written"
+        f"out of memory ({reason}); lower TRAIN.BATCH_SIZE (now {cfg.TRAIN.BATCH_SIZE}) and SOLVER.BASE_LR in "
+        f"proportion, TEST.BATCH_SIZE (now {cfg.TEST.BATCH_SIZE}) or CALIBRATION.BATCH_SIZE (now "
+        f"{cfg.CALIBRATION.BATCH_SIZE or cfg.TRAIN.BATCH_SIZE}), whichever ran, or set TRAIN.MIXED_PRECISION True; the "
+        "same command goes on where the last checkpoint was written"
     )
 
 
-def _disk(cfg, reason: str) -> str:
+def _disk(folder: str | Path, reason: str) -> str:
     return (
-        f"{cfg.OUTPUT_DIR} cannot take more files ({reason}); the files before are whole; free some space and give the "
+        f"{folder} cannot take more files ({reason}); the files before are whole; free some space and give the "
         "same command again"
     )

@@ -66,9 +66,9 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what :func:`atomic_write` left below ``folder`` when its process was killed; nobody may write there."""
-    for path in folder.rglob(f".*{_PARTIAL}"):
-        path.unlink()
+    """Remove what :func:`atomic_write` left in ``folder`` when its process was killed; nobody may write there."""
+    for path in folder.glob(f".*{_PARTIAL}"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -146,6 +146,12 @@ class Method:
         return tuple(itertools.product(self.space.spatial, self.space.temporal or (None,)))
 
     @property
+    def drawn_frames(self) -> frozenset[int | None]:
+        """Every number of frames (of the Slow pathway) that an iteration may train; None is that of images."""
+        drawn = (r for slot in self.slots for r in ((slot.resolution,) if slot.resolution else self.resolutions))
+        return frozenset(temporal for _, temporal in drawn)
+
+    @property
     def _full_resolution(self) -> Resolution:
         return self.space.full.spatial, self.space.full.temporal
 

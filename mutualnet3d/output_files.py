@@ -1,5 +1,7 @@
 """The names of the files in a run's OUTPUT_DIR. Whoever writes or reads one takes its name from here."""
 
+from pathlib import Path
+
 CONFIG_FILE = "config.yaml"
 LOG_FILE = "log.jsonl"
 MODEL_FILE = "model.pyth"
@@ -12,3 +14,10 @@ REPORT_FILE = "report.html"
 STDOUT_FILE = "stdout.log"
 LOCK_FILE = ".in_use"
 UNREADABLE_FILE = "unreadable_videos.jsonl"
+CHECKPOINTS = "checkpoints"  # the folder of them
+
+
+def run_folders(output_dir: Path) -> list[Path]:
+    """The folders that a run writes: OUTPUT_DIR, its checkpoints, and the scores of unfinished evaluations."""
+    inner = (CHECKPOINTS, Path(SCORES_FILE).stem, Path(SEARCH_FILE).stem)
+    return [output_dir, *(output_dir / name for name in inner)]

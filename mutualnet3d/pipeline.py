@@ -22,7 +22,7 @@ from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.testing import evaluate_and_tabulate, search
 from mutualnet3d.training.board import Board, require_tensorboard
-from mutualnet3d.training.checkpoint import newest_readable
+from mutualnet3d.training.checkpoint import list_checkpoints, newest_readable
 from mutualnet3d.training.cost import add_training_gmacs
 from mutualnet3d.training.device import to_device
 from mutualnet3d.training.loop import Lists, train
@@ -102,7 +102,7 @@ def _as_from_file(model: AdaptiveNetwork, cfg) -> AdaptiveNetwork:
 def _load_initial_weights(model: AdaptiveNetwork, cfg, trust_pickle: bool) -> None:
     """TRAIN.CHECKPOINT_FILE_PATH, unless OUTPUT_DIR has a checkpoint that the run goes on from."""
     path = cfg.TRAIN.CHECKPOINT_FILE_PATH
-    if not path or (cfg.TRAIN.AUTO_RESUME and newest_readable(cfg.OUTPUT_DIR)):
+    if not path or (cfg.TRAIN.AUTO_RESUME and list_checkpoints(cfg.OUTPUT_DIR)):
         return
     report = load_weights(
         model,
@@ -120,14 +120,14 @@ def _load_trained_weights(model: AdaptiveNetwork, cfg, trust_pickle: bool) -> bo
     True if the file lacks the BatchNorm statistics of the full network.
     """
     newest = None if cfg.TEST.CHECKPOINT_FILE_PATH else newest_readable(cfg.OUTPUT_DIR)
-    path = cfg.TEST.CHECKPOINT_FILE_PATH or (newest and newest[0]) or cfg.TRAIN.CHECKPOINT_FILE_PATH
+    path, entries = newest or (cfg.TEST.CHECKPOINT_FILE_PATH or cfg.TRAIN.CHECKPOINT_FILE_PATH, None)
     if not path:
         raise ConfigError(
             f"nothing to test: TRAIN.ENABLE is False, OUTPUT_DIR {cfg.OUTPUT_DIR} has no checkpoint and "
             "TEST.CHECKPOINT_FILE_PATH is empty; name a checkpoint or enable training"
         )
     try:
-        entries = read_checkpoint(path)
+        entries = entries or read_checkpoint(path)
     except CheckpointError:  # of another library, or damaged: load_weights tells them apart
         report = load_weights(model, path, trust_pickle=trust_pickle)
         _logger.info("weights: %s", report)

@@ -77,7 +77,7 @@ def print_entry(table: QueryTable, entry: Entry, console: Console | None = None)
         f"{entry.accuracy:.2f} % {table.metric_name}",
     ]
     if entry.top5 is not None:
-        lines.append(f"{entry.top5:.2f} % top5")
+        lines.append(f"{entry.top5:.2f} % top-5")
     for label, value in zip(latency_columns(table), latencies(table, entry), strict=True):
         if value is not None:
             lines.append(f"{milliseconds(value)} ms / view{label and f' ({label})'}")

@@ -56,7 +56,8 @@ def search(
     if not (cfg.MUTUALNET.ENABLE and table.ENABLE and 0 < table.SEARCH_VIDEOS < len(entries)):
         return configurations, None
     drawn = draw_videos(entries, cfg.QUERY_TABLE.SEARCH_VIDEOS, cfg.RNG_SEED)
-    _logger.info("searching %d configurations on %d of %d videos", len(configurations), len(drawn), len(entries))
+    items = "videos" if model.num_frames else "images"
+    _logger.info("searching %d configurations on %d of %d %s", len(configurations), len(drawn), len(entries), items)
     path = Path(cfg.OUTPUT_DIR) / SEARCH_FILE
     result = evaluate_list(model, [entries[i] for i in drawn], configurations, cfg, path, processes)
     candidates = None

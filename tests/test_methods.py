@@ -84,6 +84,13 @@ def test_who_teaches_and_who_is_judged():
     assert method("independent", fixed=VIDEO.full).updates_full
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_frames_that_may_be_drawn(name):
+    for space, options in ((VIDEO, {}), (IMAGES, {"fixed": Configuration(0.8, 160)} if name == "independent" else {})):
+        tried = method(name, space=space, **options)
+        assert tried.drawn_frames == {c.temporal for i in range(300) for c in tried.draw(i)}
+
+
 def test_no_random_ones():
     for name in ("mutual", "usnet", "multiscale"):
         assert len(method(name, num_random=0).draw(0)) == 2

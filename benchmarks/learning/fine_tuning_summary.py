@@ -1,7 +1,5 @@
 """What the finished runs of ``fine_tuning.py`` reached, beside what networks that learnt nothing would."""
 
-import csv
-import io
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from outcomes import mean_and_deviation
+from outcomes import mean_and_deviation, write_csv
 
 import mutualnet3d as mn
 from mutualnet3d.data import build_entries
@@ -54,10 +52,7 @@ def summarise(output: Path, finished: Sequence, cfg_of: Callable) -> str:
         raise DataError(f"{output} holds no finished run of these seeds; run without --summary")
     found = [row for trial in finished for row in _read(trial, Path(cfg_of(trial).OUTPUT_DIR))]
     chances = {task: chance(cfg_of(trial)) for task, trial in {trial.task: trial for trial in finished}.items()}
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerows([Found._fields, *found])
-    write_text(output / "runs.csv", rows.getvalue())
+    write_csv(output / "runs.csv", found)
     text = table(found, chances) + "\n" + differences(found)
     write_text(output / "table.md", text)
     draw(found, chances, output / "map_gmacs.png")

@@ -17,7 +17,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import build_entries, test_dataset, video_loader
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.result import load_scores, save_scores
-from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activation_of
+from mutualnet3d.layers import activation_of, slimmable_norms
 from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.training.statistics import calibrate_on_list
 
@@ -55,10 +55,9 @@ def _use_statistics_of_full(model, cfg, configurations: Sequence[Configuration])
     full = model.space.full
     for configuration in configurations:
         activation = activation_of(configuration, full)
-        for norm in model.modules():
-            if isinstance(norm, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)):
-                own = [norm.slim.narrow(x, 0, activation.width) for x in (norm.running_mean, norm.running_var)]
-                norm.store_statistics(activation, *own)
+        for norm in slimmable_norms(model):
+            own = [norm.slim.narrow(x, 0, activation.width) for x in (norm.running_mean, norm.running_var)]
+            norm.store_statistics(activation, *own)
 
 
 def _calibrate(model, cfg, configurations: Sequence[Configuration]) -> None:

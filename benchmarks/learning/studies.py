@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from movie_data import film
 from runs import ROOT, Run
 
 from mutualnet3d.config import load_config
@@ -126,12 +127,12 @@ def prepare(study: Study, output: Path) -> list[tuple]:
 def split_by_film(lines: Sequence[str], folds: int) -> list[tuple[list[str], list[str]]]:
     """(training, test) lines of each fold: no film is in both, and every fold has its share of every class.
 
-    ``lines`` are "<path> <label>"; v_golf_g012_c03.mp4 is the third clip of film 12 of its class.
+    ``lines`` are "<path> <label>".
     """
     films: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         path, label = line.rsplit(maxsplit=1)
-        films[label][Path(path).stem.rpartition("_c")[0]].append(line)
+        films[label][film(path)].append(line)
     parts: list[list[str]] = [[] for _ in range(folds)]
     for label in sorted(films):
         counts = [0] * folds

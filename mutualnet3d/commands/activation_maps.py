@@ -90,14 +90,15 @@ def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurat
     with open_video(name, cfg.DATA.DECODING_BACKEND) as video:
         clips = middle_clip(video, preprocessing) if arguments.output else None
         whole = all_clips(video, preprocessing) if arguments.video else None
+    if whole is not None:
+        maps = video_maps(model, cfg, whole, configurations, label, names, arguments.pathway)
+        label = maps.label  # the picture shows the class of the video
+        _write_video(maps, arguments.video, Path(name).name)
+        _logger.info("written %s", arguments.video)
     if clips is not None:
         maps = video_maps(model, cfg, clips, configurations, label, names, arguments.pathway)
         plot_video_maps(maps, arguments.output, Path(name).name, arguments.frames)
         _logger.info("written %s", arguments.output)
-    if whole is not None:
-        maps = video_maps(model, cfg, whole, configurations, label, names, arguments.pathway)
-        _write_video(maps, arguments.video, Path(name).name)
-        _logger.info("written %s", arguments.video)
 
 
 def _write_video(maps: VideoMaps, path: str, name: str) -> None:

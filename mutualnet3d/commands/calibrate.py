@@ -18,6 +18,7 @@ from mutualnet3d.data import build_entries
 from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, read_configurations, table_configurations
+from mutualnet3d.faults import named_faults
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import save_model
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         launch(cfg, "mutualnet3d.commands.calibrate", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(first=group.first)
-            calibrate_model(arguments, file, cfg, group)
+            with named_faults(cfg, _output(arguments).parent):
+                calibrate_model(arguments, file, cfg, group)
 
     return guarded(body, "stopped; the model file is as it was")
 
@@ -81,13 +83,17 @@ def calibrate_model(arguments: argparse.Namespace, file: ModelFile, cfg, group: 
     entries = group.broadcast(build_entries(cfg, "train") if group.first else None)
     calibrate_on_list(model, cfg, entries, configurations, group)
     if group.first:
-        output = Path(arguments.output or arguments.model)
+        output = _output(arguments)
         save_model(output, model, file.config())
         logging.getLogger("mutualnet3d").info(
             "%s: %d configurations are calibrated; query tables made before name another file, so test again",
             output,
             len(model.calibrated) - 1,
         )
+
+
+def _output(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.output or arguments.model)
 
 
 def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpace) -> list[Configuration]:

@@ -17,6 +17,7 @@ from mutualnet3d.deployment import Deployment
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.files import write_text
 from mutualnet3d.predictor import AdaptivePredictor, Detections, FileBoxes, PersonDetector
+from mutualnet3d.predictor.people import MIN_SCORE
 from mutualnet3d.streaming.people import detection_video
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--download", action="store_true", default=None, help="fetch the detector's weights if missing; default: off"
     )
-    group.add_argument("--min-score", type=float, metavar="P", help="of boxes; default: 0.8")
+    group.add_argument("--min-score", type=float, metavar="P", help=f"of boxes; default: {MIN_SCORE}")
     group.add_argument("--start-second", type=int, metavar="N", help="what --boxes calls the first frame; default: 0")
     group.add_argument(
         "--name", metavar="V", help="of the video in --boxes; default: the input's name without its ending"
@@ -106,7 +107,7 @@ def run_detection(arguments: argparse.Namespace, deployment: Deployment, stop: S
 
 
 def _people(arguments: argparse.Namespace) -> FileBoxes | PersonDetector:
-    min_score = 0.8 if arguments.min_score is None else arguments.min_score
+    min_score = MIN_SCORE if arguments.min_score is None else arguments.min_score
     if arguments.boxes is not None:
         name = arguments.name or Path(arguments.input).stem
         return FileBoxes.read(arguments.boxes, name, arguments.start_second or 0, min_score)

@@ -40,7 +40,8 @@ which configurations:
   QUERY_TABLE.WIDTH_STEP 0.05      widths every 0.05 x all spatial x all temporal values
   QUERY_TABLE.SEARCH_VIDEOS 400    all on 400 videos, the promising ones on the whole list
 
-Without --cfg the config inside the model file is used. OUTPUT_DIR gets test_results.json,
+Without --cfg the config inside the model file is used, but for its OUTPUT_DIR: that is then the
+folder of the model file, unless it is given here. OUTPUT_DIR gets test_results.json,
 test_scores.npz, the query table, its curve and the report. An interrupted test goes on where it
 stopped.
 """
@@ -72,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = arguments.model or _model_of(load_config(arguments.cfg_files, overrides))
         file = ModelFile(path)
         cfg = file.config(overrides, arguments.cfg_files)
+        if not arguments.cfg_files and "OUTPUT_DIR" not in overrides[::2]:
+            cfg.OUTPUT_DIR = str(file.path.parent)  # a file that came from elsewhere must not say where to write
         keep_large_blocks()
         launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:

@@ -206,15 +206,21 @@ def _check_image_network(cfg: CfgNode) -> None:
     )
     _require(not cfg.DETECTION.ENABLE, f"DETECTION.ENABLE is True; {arch} has no detection head: write False")
     _require(factor > 0, f"IMAGE.WIDTH_FACTOR is {factor}; it must be above 0")
+    has_factor = arch.startswith(("mobilenet", "vgg"))
     _require(
-        factor == 1 or arch.startswith(("mobilenet", "vgg")),
+        factor == 1 or has_factor,
         f"IMAGE.WIDTH_FACTOR is {factor}; {arch} has no such factor: write 1.0"
         + (", and set IMAGE.WIDEN_FACTOR" if arch == "wide_resnet" else ""),
     )
     _require(
         highest <= 1 or factor == highest,
-        f"MUTUALNET.WIDTH is {cfg.MUTUALNET.WIDTH} and IMAGE.WIDTH_FACTOR {factor}; widths above 1 need the network "
-        f"built that wide: set IMAGE.WIDTH_FACTOR {highest}, or MUTUALNET.WIDTH below 1",
+        f"MUTUALNET.WIDTH is {cfg.MUTUALNET.WIDTH}; "
+        + (
+            f"widths above 1 need the network built that wide, and IMAGE.WIDTH_FACTOR is {factor}: set it to "
+            f"{highest}, or MUTUALNET.WIDTH to at most 1"
+            if has_factor
+            else f"{arch} cannot be built wider than it is: its highest must be at most 1"
+        ),
     )
     _at_least(cfg, 1, "IMAGE.WIDEN_FACTOR")
     _require(
@@ -253,11 +259,22 @@ def _check_method(cfg: CfgNode) -> None:
             f"MUTUALNET.WIDTHS_TRAINED is {widths}; it must ascend within MUTUALNET.WIDTH {[low, high]} and end with "
             f"{high}, such as {sorted({low, high})}",
         )
-    frozen = "MODEL.FROZEN_BN is True: every configuration needs statistics before training, so "
+    if cfg.MODEL.FROZEN_BN and node.ENABLE:
+        _check_frozen(cfg)
+
+
+def _check_frozen(cfg: CfgNode) -> None:
+    """Frozen statistics exist of calibrated configurations alone; the smallest must be one of them."""
+    node, why = cfg.MUTUALNET, "MODEL.FROZEN_BN is True: every configuration needs statistics before training, so"
     _require(
-        not cfg.MODEL.FROZEN_BN or (node.METHOD == "mutual" and node.SMALLEST != "random"),
-        f"{frozen}it works with MUTUALNET.METHOD mutual and SMALLEST auto or lowest only; {method}, SMALLEST "
-        f"{node.SMALLEST}: set MODEL.FROZEN_BN False",
+        node.METHOD == "mutual" and node.SMALLEST != "random",
+        f"{why} it works with MUTUALNET.METHOD mutual and SMALLEST auto or lowest only; MUTUALNET.METHOD is "
+        f"{node.METHOD}, SMALLEST {node.SMALLEST}: set MODEL.FROZEN_BN False",
+    )
+    _require(
+        node.SMALLEST == "lowest" or not is_image_network(cfg),
+        f"{why} the narrowest cannot run at random resolutions, as MUTUALNET.SMALLEST {node.SMALLEST} asks for with "
+        "images: set MUTUALNET.SMALLEST lowest, or MODEL.FROZEN_BN False",
     )
 
 

@@ -1,5 +1,6 @@
 """From datasets to batches: the order of an epoch, the workers, the collation."""
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -174,7 +175,12 @@ def _worker_options(cfg) -> dict:
 
 
 def _start_worker(worker: int) -> None:
-    """Workers are the parallelism: each of them uses one thread. Ctrl-C is the main process's to handle."""
+    """Workers are the parallelism: each of them uses one thread. Ctrl-C is the main process's to handle.
+
+    So is SIGTERM: torchrun and job systems send it to the process group, and the main process needs its workers until
+    it has saved. In a group of their own they end with it all the same: torch's workers look for their parent.
+    """
+    os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Top-1 and top-5 accuracy of videos."""
+"""Top-1 and top-5 accuracy of videos and images."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ class Accuracy:
     missing: int = 0
 
     def __str__(self) -> str:
-        missing = f", {self.missing} videos missing" if self.missing else ""
-        return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} % of {self.videos} videos{missing}"
+        return self.text()
+
+    def text(self, items: str = "videos") -> str:
+        """One line for people; ``items``: what was scored."""
+        missing = f", {self.missing} {items} missing" if self.missing else ""
+        return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} % of {self.videos} {items}{missing}"
 
 
 def topk_hits(scores: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:

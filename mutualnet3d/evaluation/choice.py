@@ -11,9 +11,9 @@ from mutualnet3d.methods import Method
 
 
 def table_configurations(cfg, space: ConfigurationSpace) -> tuple[Configuration, ...]:
-    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP; full is always among them.
-
-    Of a network of one configuration (MUTUALNET.METHOD independent) this one, and what QUERY_TABLE asks for besides.
+    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP, else the space's own grid, or over
+    the widths of MUTUALNET.METHOD slimmable. What a run is judged by (full, of METHOD independent its one
+    configuration) is always among them; of ``independent`` it is alone unless QUERY_TABLE asks for more.
     """
     method = Method.from_cfg(cfg, space)
     chosen = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)

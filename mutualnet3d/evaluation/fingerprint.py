@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterable
 
 import torch
-from torch import nn
 
 import mutualnet3d
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries, KeyFrameTable
-from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d
+from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.models.network import AdaptiveNetwork
 
 _KEYS = {
@@ -60,12 +59,9 @@ def _plain(label: int | torch.Tensor) -> int | list[int]:
 def statistics_digest(model: AdaptiveNetwork, configuration: Configuration) -> str:
     """Of the BatchNorm statistics of one configuration; full's running ones are among the weights."""
     return _digest(
-        [str(configuration)], (value for norm in _norms(model) for value in norm.statistics.get(configuration, ()))
+        [str(configuration)],
+        (value for norm in slimmable_norms(model) for value in norm.statistics.get(configuration, ())),
     )
-
-
-def _norms(model: nn.Module) -> Iterable[nn.Module]:
-    return (m for m in model.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))
 
 
 def _size(path: str) -> int:

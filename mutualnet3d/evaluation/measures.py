@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries
 from mutualnet3d.data.ava_files import AvaBoxes, KeyFrame, read_exclusions, read_ground_truth, read_label_map
@@ -60,8 +61,9 @@ def measures(result: GridResult, cfg, split: str = "test") -> dict[Configuration
         return _detection(result, cfg, split)
     if cfg.DATA.MULTI_LABEL:
         return _several_labels(result)
+    items = "images" if is_image_network(cfg) else "videos"
     return {
-        c: Measure("top1", found.top1, {"top1": found.top1, "top5": found.top5}, str(found))
+        c: Measure("top1", found.top1, {"top1": found.top1, "top5": found.top5}, found.text(items))
         for c, found in result.accuracies().items()
     }
 

@@ -5,7 +5,7 @@ from mutualnet3d.layers.channels import Channels, make_divisible
 from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.layers.folding import fold_batchnorm
 from mutualnet3d.layers.linear import SlimmableLinear
-from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d
+from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d, slimmable_norms
 from mutualnet3d.layers.population import PopulationStatistics
 from mutualnet3d.layers.slimming import copy_dense, extract_dense, make_slimmable
 from mutualnet3d.layers.tracing import trace_dense
@@ -29,5 +29,6 @@ __all__ = [
     "fold_batchnorm",
     "make_divisible",
     "make_slimmable",
+    "slimmable_norms",
     "trace_dense",
 ]

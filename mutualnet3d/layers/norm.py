@@ -80,7 +80,7 @@ class _SlimmableBatchNorm(Slimmable, _Dense):
         if x.numel() == x.shape[1]:
             raise ValueError(
                 f"calibration saw one sample per channel (input {tuple(x.shape)}): a variance needs more; use batches "
-                "of at least 2 clips"
+                "of at least 2 clips or images"
             )
         out = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
         observed.add(mean, var, x.numel() // x.shape[1])
@@ -197,3 +197,8 @@ class SlimmableBatchNorm3d(_SlimmableBatchNorm, nn.BatchNorm3d):
     """``torch.nn.BatchNorm3d`` over :class:`Channels`, (N, active, T, H, W), with statistics per configuration."""
 
     _dense_class = nn.BatchNorm3d
+
+
+def slimmable_norms(module: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
+    """The slimmable BatchNorm layers of ``module``, which hold its statistics, in their order."""
+    return [layer for layer in module.modules() if isinstance(layer, _SlimmableBatchNorm)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
-from mutualnet3d.layers import SlimmableBatchNorm2d, SlimmableBatchNorm3d, activation_of
+from mutualnet3d.layers import activation_of, slimmable_norms
 from mutualnet3d.models.space import space_from_config
 from mutualnet3d.pathways import PathwayRule
 
@@ -80,15 +80,11 @@ class AdaptiveNetwork(nn.Module):
 
         A network without BatchNorm (VGG-16) needs none: of it, those that calibration was asked for.
         """
-        banks = [norm.statistics for norm in self.batch_norms()] or [self.statistics_provenance]
+        banks = [norm.statistics for norm in slimmable_norms(self)] or [self.statistics_provenance]
         known = (c for c in banks[0] if c != self.space.full and all(c in bank for bank in banks))
         return (self.space.full, *known)
 
     def require_statistics(self, configuration: Configuration) -> None:
         """NotCalibratedError unless ``configuration`` can be evaluated."""
-        for norm in self.batch_norms():
+        for norm in slimmable_norms(self):
             norm.statistics_of(activation_of(configuration, self.space.full))
-
-    def batch_norms(self) -> Iterator[nn.Module]:
-        """The slimmable BatchNorm layers, which hold the statistics."""
-        return (m for m in self.modules() if isinstance(m, (SlimmableBatchNorm2d, SlimmableBatchNorm3d)))

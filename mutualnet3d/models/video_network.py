@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.layers import activate, activation_of
+from mutualnet3d.layers import activate, activation_of, slimmable_norms
 from mutualnet3d.models.network import AdaptiveNetwork
 
 
@@ -70,7 +70,7 @@ class VideoNetwork(AdaptiveNetwork):
 
     def sharing_groups(self, configurations: Sequence[Configuration]) -> list[list[Configuration]]:
         """``configurations`` in groups whose members have equal statistics in all layers with fixed channels only."""
-        fixed = [norm for norm in self.batch_norms() if not any(s.slimmable for s in norm.slim.segments)]
+        fixed = [norm for norm in slimmable_norms(self) if not any(s.slimmable for s in norm.slim.segments)]
         groups: list[list[Configuration]] = []
         for configuration in configurations:
             for group in groups:
@@ -83,7 +83,7 @@ class VideoNetwork(AdaptiveNetwork):
 
     def can_share(self, configurations: Sequence[Configuration]) -> bool:
         """Whether :meth:`shared_features` now serves all ``configurations``: not where frozen BatchNorms differ."""
-        frozen = any(not norm.training for norm in self.batch_norms())
+        frozen = any(not norm.training for norm in slimmable_norms(self))
         return not frozen or len(self.sharing_groups(configurations)) == 1
 
     def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:

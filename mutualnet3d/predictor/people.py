@@ -19,6 +19,8 @@ from mutualnet3d.data.decode import VideoReader
 from mutualnet3d.data.sampling import key_frame_number
 from mutualnet3d.errors import DataError
 
+MIN_SCORE = 0.8  # of the box of a person, where the caller names none
+
 Detector = Callable[[np.ndarray], np.ndarray]
 """From an image, uint8 (H, W, 3), RGB, to boxes (R, 4), x1, y1, x2, y2 in its pixels."""
 
@@ -60,7 +62,9 @@ class FileBoxes(People):
     boxes: Mapping[float, np.ndarray]
 
     @classmethod
-    def read(cls, path: str | os.PathLike, video: str, start_second: int = 0, min_score: float = 0.8) -> FileBoxes:
+    def read(
+        cls, path: str | os.PathLike, video: str, start_second: int = 0, min_score: float = MIN_SCORE
+    ) -> FileBoxes:
         """Read AVA's ``video,second,x1,y1,x2,y2,action,score``, a row for each box: a detector's list, the detections
         of a run, or the ground truth of AVA v2.2. Boxes that are equal are one.
 

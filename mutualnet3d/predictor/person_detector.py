@@ -14,6 +14,7 @@ from torch import nn
 
 from mutualnet3d.errors import DataError, DeploymentError
 from mutualnet3d.files import sha256
+from mutualnet3d.predictor.people import MIN_SCORE
 
 PERSON = 1  # COCO's category
 
@@ -31,7 +32,7 @@ class PersonDetector:
         DataError: ``min_score`` is out of bounds.
     """
 
-    def __init__(self, network: nn.Module, min_score: float = 0.8, device: str = "cpu"):
+    def __init__(self, network: nn.Module, min_score: float = MIN_SCORE, device: str = "cpu"):
         if isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not 0 <= min_score <= 1:
             raise DataError(f"min_score {min_score!r} must be a number in [0, 1]")
         self.min_score, self.device = min_score, device
@@ -42,7 +43,7 @@ class PersonDetector:
         cls,
         weights: str | os.PathLike | None = None,
         name: str = "fasterrcnn_resnet50_fpn_v2",
-        min_score: float = 0.8,
+        min_score: float = MIN_SCORE,
         device: str = "cpu",
         download: bool = False,
     ) -> PersonDetector:

@@ -26,7 +26,6 @@ class SwitchingCost:
         built: how many were built, those built again after they had been dropped included.
         dropped: how many were dropped to keep within the bound.
         median_ms, longest_ms: of building one, over the last 1000; 0.0 before the first.
-        total_ms: of building all of them.
         converts: whether building one converts it: onnxruntime and openvino from the directory of a run, which takes
             seconds where reading an export takes milliseconds. The times hold the conversion.
     """
@@ -35,7 +34,6 @@ class SwitchingCost:
     dropped: int
     median_ms: float
     longest_ms: float
-    total_ms: float
     converts: bool
 
 
@@ -58,7 +56,6 @@ class SubNetworks:
         self._access, self._building = threading.Lock(), threading.Lock()
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._built = self._dropped = 0
-        self._total_ms = 0.0
 
     def get(self, configuration: Configuration) -> tuple[Runner, float]:
         """The runner of ``configuration``, and the milliseconds that this call waited for it to be built.
@@ -81,9 +78,9 @@ class SubNetworks:
         """What building has cost so far."""
         with self._access:
             times = list(self._times)
-            built, dropped, total_ms = self._built, self._dropped, self._total_ms
+            built, dropped = self._built, self._dropped
         median_ms, longest_ms = statistics.median(times) if times else 0.0, max(times, default=0.0)
-        return SwitchingCost(built, dropped, median_ms, longest_ms, total_ms, self._converts)
+        return SwitchingCost(built, dropped, median_ms, longest_ms, self._converts)
 
     def __len__(self) -> int:
         with self._access:
@@ -101,7 +98,6 @@ class SubNetworks:
             self._ready[configuration] = runner
             self._times.append(milliseconds)
             self._built += 1
-            self._total_ms += milliseconds
             while len(self._ready) > self.capacity:
                 self._ready.popitem(last=False)
                 self._dropped += 1

@@ -18,6 +18,7 @@ from mutualnet3d.errors import BudgetError, QueryTableError
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.query_table import devices, file
 from mutualnet3d.query_table.entry import Entry, pareto_front
+from mutualnet3d.query_table.metric import metric_name
 
 if TYPE_CHECKING:
     from mutualnet3d.latency import Latency, Setting
@@ -71,8 +72,8 @@ class QueryTable:
 
     @property
     def metric_name(self) -> str:
-        """``metric`` as people write it: ``mAP`` for ``map``."""
-        return {"map": "mAP"}.get(self.metric, self.metric)
+        """``metric`` as people write it: ``top-1``, ``mAP``."""
+        return metric_name(self.metric)
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def to_csv(table: QueryTable, entries: Sequence[Entry] | None = None, cost: str 
         c = entry.configuration
         numbers = (c.width, c.spatial, c.temporal, entry.gmacs, entry.mparams, entry.accuracy, entry.top5)
         rows.append([c, *numbers, *latencies(table, entry), "*" if entry in front else ""])
-    names = ("configuration", "width", "spatial", "temporal", "gmacs", "mparams", table.metric_name, "top5")
+    names = ("configuration", "width", "spatial", "temporal", "gmacs", "mparams", table.metric, "top5")
     devices = [" ".join(filter(None, ("latency_ms", label))) for label in latency_columns(table)]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[*names, *devices, f"pareto {cost}"], *rows])
@@ -37,7 +37,7 @@ def to_markdown(table: QueryTable, entries: Sequence[Entry] | None = None, cost:
     entries = table.entries if entries is None else entries
     front = table.pareto(cost)
     with_top5 = any(entry.top5 is not None for entry in table.entries)
-    header = ["", "configuration", "GMACs", "Mparams", f"{table.metric_name} %", *(["top5 %"] if with_top5 else [])]
+    header = ["", "configuration", "GMACs", "Mparams", f"{table.metric_name} %", *(["top-5 %"] if with_top5 else [])]
     header += [" ".join(filter(None, ("ms", label and f"({label})"))) for label in latency_columns(table)]
     rows = [header, [":-:", ":--", *["--:"] * (len(header) - 2)]]
     for entry in entries:

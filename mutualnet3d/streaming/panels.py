@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from mutualnet3d.query_table import Entry
+from mutualnet3d.query_table import Entry, metric_name
 from mutualnet3d.streaming.screen import Screen
 
 PAPER, INK, DIM = (13, 16, 24, 190), (245, 247, 250, 255), (165, 173, 188, 255)
@@ -106,8 +106,8 @@ def _words(entry: Entry, metric: str) -> tuple[str, str]:
     """What runs, and what it costs and reaches."""
     c = entry.configuration
     length = "" if c.temporal is None else f" · {c.temporal} fr"
-    metric = {"top1": "top-1", "map": "mAP"}.get(metric, metric)
-    return f"×{c.width:g} · {c.spatial} px{length}", f"{entry.gmacs:.3g} GMACs · {metric} {entry.accuracy:.1f} %"
+    accuracy = f"{metric_name(metric)} {entry.accuracy:.1f} %"
+    return f"×{c.width:g} · {c.spatial} px{length}", f"{entry.gmacs:.3g} GMACs · {accuracy}"
 
 
 def news(screen: Screen, width: int, unit: int) -> Image.Image | None:

@@ -17,8 +17,9 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
 from mutualnet3d.files import atomic_write
 from mutualnet3d.methods import Method
-from mutualnet3d.models.artefact import check_space, model_entries, read_checkpoint, read_provenance
+from mutualnet3d.models.artefact import check_space, load_state, model_entries, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.output_files import CHECKPOINTS
 
 _NAME = re.compile(r"^checkpoint_epoch_(\d{5,})(?:_iteration_(\d{6,}))?\.pyth$")
 _KEYS = {
@@ -43,7 +44,7 @@ class Position:
 def checkpoint_path(output_dir: str | os.PathLike, position: Position) -> Path:
     """``checkpoints/checkpoint_epoch_00003.pyth``, PySlowFast's name; inside an epoch ``..._iteration_000120.pyth``."""
     inside = f"_iteration_{position.iteration:06d}" if position.iteration else ""
-    return Path(output_dir) / "checkpoints" / f"checkpoint_epoch_{position.epoch:05d}{inside}.pyth"
+    return Path(output_dir) / CHECKPOINTS / f"checkpoint_epoch_{position.epoch:05d}{inside}.pyth"
 
 
 def save_checkpoint(
@@ -77,7 +78,7 @@ def save_checkpoint(
 
 def list_checkpoints(output_dir: str | os.PathLike) -> list[tuple[Path, Position]]:
     """The checkpoints of ``output_dir``, newest first."""
-    folder = Path(output_dir) / "checkpoints"
+    folder = Path(output_dir) / CHECKPOINTS
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         if match := _NAME.match(path.name):
@@ -141,9 +142,7 @@ def restore(
     """
     check_space(entries, model, path)
     try:
-        model.load_state_dict(entries["model_state"])
-        model.statistics_provenance = read_provenance(entries, path)
-        model.training_provenance = dict(entries.get("training_provenance", {}))
+        load_state(entries, model, path)
         _load_optimizer(optimizer, entries["optimizer_state"])
         scaler.load_state_dict(entries["scaler_state"] if scaler.is_enabled() else {})
         _restore_random_states(entries["random_states"], processes)

@@ -10,6 +10,7 @@ import torch
 
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.methods import Method
 from mutualnet3d.models.space import space_from_config
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -42,10 +43,12 @@ def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.Abstrac
     """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION."""
     if not cfg.TRAIN.MIXED_PRECISION:
         return contextlib.nullcontext
-    if device.type == "cpu" and _dtype(cfg) is torch.bfloat16 and 2 in (space_from_config(cfg).temporal or ()):
+    method = Method.from_cfg(cfg, space_from_config(cfg))
+    if device.type == "cpu" and _dtype(cfg) is torch.bfloat16 and 2 in method.drawn_frames:
         raise ConfigError(
             "bfloat16 on a CPU: torch's gradient of a temporal convolution over exactly 2 frames is wrong there, and "
-            "MUTUALNET.TEMPORAL has 2; leave 2 out, or train in float32 (TRAIN.MIXED_PRECISION False)"
+            "this run trains configurations of 2; leave 2 out of MUTUALNET.TEMPORAL, or train in float32 "
+            "(TRAIN.MIXED_PRECISION False)"
         )
     return functools.partial(torch.autocast, device.type, dtype=_dtype(cfg))
 

@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mutualnet3d.distributed import Processes
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.models.network import AdaptiveNetwork
 
 
@@ -32,7 +33,7 @@ def exchange_gradients(model: AdaptiveNetwork, cfg, processes: Processes) -> nn.
     All start from rank 0's weights. With BN.NORM_TYPE ``sync_batchnorm`` the batch statistics are those of all
     processes, at every width; otherwise each process normalises by its own share of the batch.
     """
-    for norm in model.batch_norms():
+    for norm in slimmable_norms(model):
         norm.synchronised = cfg.BN.NORM_TYPE == "sync_batchnorm"
     if processes.world_size == 1:
         return model

@@ -27,10 +27,11 @@ class Progress:
     Args:
         iterations_per_epoch, epochs: size of the run.
         clips_per_iteration: for the rate.
+        full: the configuration that the first of an iteration is taken for unless a report says otherwise.
     """
 
-    def __init__(self, iterations_per_epoch: int, epochs: int, clips_per_iteration: int):
-        self.per_epoch, self.epochs, self.clips = iterations_per_epoch, epochs, clips_per_iteration
+    def __init__(self, iterations_per_epoch: int, epochs: int, clips_per_iteration: int, full: Configuration):
+        self.per_epoch, self.epochs, self.clips, self._full = iterations_per_epoch, epochs, clips_per_iteration, full
         self._seconds: deque[float] = deque(maxlen=100)
         self._last = time.perf_counter()
         self._correct: list[float] = []
@@ -41,7 +42,7 @@ class Progress:
         self._last = time.perf_counter()
 
     def add(self, configurations: tuple[Configuration, ...], losses: list[float], correct: float) -> None:
-        """One iteration: its configurations (full, smallest, random ones), losses, and full's share of hits or nan."""
+        """One iteration: its configurations (first, smallest, random ones), losses, the first's hits (share, nan)."""
         now = time.perf_counter()
         self._seconds.append(now - self._last)
         self._last = now
@@ -49,7 +50,11 @@ class Progress:
         self._correct.append(correct)
 
     def report(self, epoch: int, iteration: int, lr: float, grad_norm: float) -> dict:
-        """Means since the last report, as plain values; the last random configurations are named."""
+        """Means since the last report, as plain values; the last random configurations are named.
+
+        ``loss_full`` and ``top1`` are the first configuration's. Where that was not always full, ``configuration``
+        names the last one.
+        """
         configurations, last = self._losses[-1]
         columns = list(zip(*(losses for _, losses in self._losses), strict=True))
         names = ["full", "smallest", *(f"random{i}" for i in range(1, len(columns) - 1))]
@@ -57,6 +62,7 @@ class Progress:
         randoms = [
             {"configuration": str(c), "loss": loss} for c, loss in zip(configurations[2:], last[2:], strict=True)
         ]
+        others = any(first != self._full for (first, *_), _ in self._losses)
         seconds = sum(self._seconds) / len(self._seconds)
         correct = sum(self._correct) / len(self._correct)
         left = (self.epochs - epoch) * self.per_epoch - iteration
@@ -64,6 +70,7 @@ class Progress:
             "type": "train",
             "epoch": epoch + 1,
             "iteration": iteration,
+            **({"configuration": str(configurations[0])} if others else {}),
             **means,
             "random": randoms,
             **({} if math.isnan(correct) else {"top1": 100 * correct}),
@@ -78,7 +85,8 @@ class Progress:
 
 def describe(values: dict, per_epoch: int, epochs: int) -> str:
     """A line for people from :meth:`Progress.report`."""
-    parts = [f"epoch {values['epoch']}/{epochs} {values['iteration']}/{per_epoch}", f"loss {values['loss_full']:.3f}"]
+    parts = [f"epoch {values['epoch']}/{epochs} {values['iteration']}/{per_epoch}"]
+    parts.append(" ".join(["loss", *filter(None, [values.get("configuration")]), f"{values['loss_full']:.3f}"]))
     if "loss_smallest" in values:
         parts.append(f"smallest {values['loss_smallest']:.3f}")
     parts += [f"{item['configuration']} {item['loss']:.3f}" for item in values["random"]]

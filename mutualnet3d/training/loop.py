@@ -104,7 +104,7 @@ class _Run:
         self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, size, rank=rank, world_size=world_size)
         self.loader = train_loader(clips, self.sampler, cfg)
         self.per_epoch = self.sampler.num_batches
-        self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, size * world_size)
+        self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, size * world_size, model.space.full)
 
     def resume(self) -> Position:
         found = newest_readable(self.cfg.OUTPUT_DIR) if self.cfg.TRAIN.AUTO_RESUME else None

@@ -1,7 +1,8 @@
-"""Losses of the full network and of the sub-networks that it teaches, all in float32.
+"""Losses of the configurations of an iteration: what learns the labels, and what the first one teaches. In float32.
 
-Single label: cross-entropy with the label, then the Kullback-Leibler divergence from full's softmax (equation 2 of the
-paper). Several labels: binary cross-entropy with the labels, then with full's sigmoid probabilities.
+The first configuration, in most methods full, learns the labels; the others its prediction, or the labels too. Single
+label: cross-entropy with the label, then the Kullback-Leibler divergence from the first's softmax (equation 2 of the
+paper). Several labels: binary cross-entropy with the labels, then with the first's sigmoid probabilities.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class MutualLoss:
     """A pair of losses on logits (N, K), of clips or of boxes, both averaged over them; 0 where there are none.
 
     Attributes:
-        supervised: (logits, labels) -> scalar, for the full network.
-        distilled: (sub-network logits, detached full logits) -> scalar.
+        supervised: (logits, labels) -> scalar, for what learns the labels.
+        distilled: (sub-network's logits, the first configuration's, detached) -> scalar.
     """
 
     supervised: Loss
@@ -35,7 +36,7 @@ class MutualLoss:
 def build_loss(cfg: Any) -> MutualLoss:
     """The losses of MODEL.LOSS_FUNC. All of ours take logits, so ``bce`` is computed as ``bce_logit``.
 
-    SOLVER.LABEL_SMOOTHING acts on full's cross-entropy; the sub-networks learn full's prediction as it is.
+    SOLVER.LABEL_SMOOTHING acts on the cross-entropy with labels; predictions are learnt as they are.
     """
     if cfg.MODEL.LOSS_FUNC == "cross_entropy":
         smoothed = functools.partial(_cross_entropy, smoothing=cfg.SOLVER.LABEL_SMOOTHING)

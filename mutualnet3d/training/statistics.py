@@ -16,6 +16,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries, EpochSampler, describe_list, normalise, train_dataset, train_loader
 from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError
+from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.progress import show_progress
@@ -36,7 +37,10 @@ def calibrate_on_list(
     Every process takes each ``world_size``-th batch; all end with the same statistics.
     """
     batches = calibration_batches(cfg, entries)
-    _logger.info("calibrating %d configurations on %d batches", len(configurations), batches)
+    if slimmable_norms(model):
+        _logger.info("calibrating %d configurations on %d batches", len(configurations), batches)
+    else:
+        _logger.info("%d configurations need no statistics: the network has no BatchNorm", len(configurations))
     size = cfg.CALIBRATION.BATCH_SIZE
     clips = training_batches(cfg, entries, batches, batch_size=size, share=processes)
     source = statistics_source(cfg, entries, size)

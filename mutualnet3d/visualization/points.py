@@ -10,7 +10,7 @@ from typing import Any
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import DataError
-from mutualnet3d.query_table import pareto_front
+from mutualnet3d.query_table import metric_name, pareto_front
 
 MOST = 1e15  # GMACs or ms: nothing costs as much; far from the limits of float64, as charts need
 COSTS = {
@@ -57,8 +57,7 @@ def front_of(points: Sequence[Point]) -> list[Point]:
 
 def metric_label(metric: str) -> str:
     """``top-1 (%)`` for ``top1``, ``mAP (%)`` for ``map``: what a query table's metric is called on an axis."""
-    name = {"top1": "top-1", "map": "mAP"}.get(metric, metric)
-    return f"{name} (%)"
+    return f"{metric_name(metric)} (%)"
 
 
 def axes_of(configuration: Configuration) -> tuple[float, int, int]:

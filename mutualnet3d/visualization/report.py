@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 import mutualnet3d
 from mutualnet3d.files import write_text
 from mutualnet3d.output_files import REPORT_FILE, SCORES_FILE
+from mutualnet3d.query_table import metric_name
 from mutualnet3d.visualization.classes import (
     MOST_COUNTED,
     MOST_DRAWN,
@@ -107,7 +108,7 @@ def _content(run: RunFolder, compare: Sequence[str | os.PathLike]) -> dict:
         "summary": summarise(run, keys),
         "tiles": tiles(run, keys),
         "facts": facts(run),
-        "metric": metric_label(run.table.metric if run.table else "top1").removesuffix(" (%)"),
+        "metric": metric_name(run.table.metric if run.table else "top1"),
         "views": views_text(run),
         "curves": _curves(run, latencies, title),
         "comparison": None,

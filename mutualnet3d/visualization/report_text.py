@@ -10,7 +10,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization.latencies import Latencies
-from mutualnet3d.visualization.points import axes_of, chart_points, front_of, largest, metric_label, smallest
+from mutualnet3d.visualization.points import axes_of, chart_points, front_of, largest, smallest
 from mutualnet3d.visualization.run_folder import RunFolder
 
 
@@ -50,7 +50,7 @@ def summarise(run: RunFolder, keys: Sequence[KeyConfiguration]) -> str:
     table = run.table
     if table is None:
         return ""
-    metric = metric_label(table.metric).removesuffix(" (%)")
+    metric = table.metric_name
     by_role = {key.role: table[key.configuration] for key in keys}
     full = by_role["full"]
     parts = [f"Full ({full.configuration}) reaches {full.accuracy:.1f} % {metric} at {full.gmacs:.4g} GMACs per view."]

@@ -27,13 +27,15 @@ class VideoMaps:
         images: uint8 (F, H, W, 3), RGB.
         frames: int64 (F,), which frames of the video they are, ascending.
         fps: of the video.
-        class_name: of the class that the maps are of.
+        label: the class that the maps are of.
+        class_name: its name.
         rows: one for each configuration; their T is F.
     """
 
     images: np.ndarray
     frames: np.ndarray
     fps: float
+    label: int
     class_name: str
     rows: tuple[MapRow, ...]
 
@@ -72,7 +74,7 @@ def video_maps(
         kept = frozenset(i for i, position in enumerate(order.tolist()) if position % clips.frames.shape[1] in seen)
         rows.append(MapRow(_named(configuration, model), tuple(lines), maps.reshape(-1, *maps.shape[2:])[order], kept))
     images = clips.images.reshape(-1, *clips.images.shape[2:])[order]
-    return VideoMaps(images, numbers, clips.fps, names[label], tuple(rows))
+    return VideoMaps(images, numbers, clips.fps, label, names[label], tuple(rows))
 
 
 def plot_video_maps(maps: VideoMaps, path: str | os.PathLike, name: str, columns: int = 8) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mutualnet3d.commands.activation_maps import main
 from mutualnet3d.data.decode import open_video
+from mutualnet3d.visualization.video_maps import video_maps
 from tests.deployment.networks import Network, write_run
 
 SMALL, FULL = "0.63-20-2", "1.0-32-4"
@@ -41,6 +42,21 @@ def test_picture_and_video(tiny_run, video, tmp_path):
         assert written.fps == pytest.approx(30 * 16 / 26)  # the last one is frame 25
         first, last = written.frames([0, 15]).astype(int)
     assert np.abs(first - last).max() > 50
+
+
+def test_picture_and_video_show_one_class(tiny_run, video, tmp_path, monkeypatch):
+    seen = []
+
+    def recording(*arguments):
+        seen.append((arguments[4], (maps := video_maps(*arguments)).label))
+        return maps
+
+    monkeypatch.setattr("mutualnet3d.commands.activation_maps.video_maps", recording)
+    outputs = ["--output", tmp_path / "maps.png", "--video", tmp_path / "maps.mp4", "--configurations", "full"]
+    assert main([str(word) for word in ("--model", tiny_run, "--input", video, *outputs)]) == 0
+    (given, found), again = seen
+    assert given is None
+    assert again == (found, found)
 
 
 def test_default_class_and_configurations(tiny_run, video, tmp_path, capfd):

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from unittest import mock
 
 import pytest
 import torch
@@ -98,7 +99,6 @@ def test_two_processes_store_what_one_does(trained, model, tmp_path):
 
 def test_errors(trained, model, tmp_path, said, monkeypatch):
     monkeypatch.setattr("test_test_net.main", main)
-    before = model.read_bytes()
     for arguments, message in (
         (["--model", model, "--configurations", "0.5-20-2"], "ConfigurationError: width 0.5"),
         (["--model", model, "--table", tmp_path / "none.json"], "QueryTableError: "),
@@ -111,8 +111,18 @@ def test_errors(trained, model, tmp_path, said, monkeypatch):
         with pytest.raises(SystemExit) as stopped:
             main(words(*arguments))
         assert stopped.value.code == 2
-    monkeypatch.setattr(
-        "mutualnet3d.commands.calibrate.calibrate_on_list", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
-    assert main(words("--model", model)) == 130
+
+
+def test_what_ends_it(model, said, monkeypatch):
+    """The machine's faults are named as in a run, with the folder of the model file; the file stays."""
+    before = model.read_bytes()
+    name = "mutualnet3d.commands.calibrate.calibrate_on_list"
+    for error, status, message in (
+        (KeyboardInterrupt(), 130, "stopped; the model file is as it was"),
+        (MemoryError(), 1, "ResourceError: out of memory (no more memory); lower"),
+        (OSError(28, "No space left on device"), 1, f"ResourceError: {model.parent} cannot take more files"),
+    ):
+        monkeypatch.setattr(name, mock.Mock(side_effect=error))
+        assert main(words("--model", model)) == status
+        assert message in said()
     assert model.read_bytes() == before

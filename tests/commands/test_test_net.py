@@ -13,6 +13,7 @@ from tiny import ROOT
 
 import mutualnet3d as mn
 from mutualnet3d.commands.test import main
+from mutualnet3d.config import load_config_text
 from mutualnet3d.evaluation.result import load_scores, read_scores
 
 
@@ -45,6 +46,16 @@ def test_the_model_file_is_enough(trained, tmp_path):
     assert provenance["model"] == str(trained.model)
     assert provenance["model_sha256"] == trained_provenance["model_sha256"]
     assert provenance["calibration_batches"] == 2
+
+
+def test_results_lie_beside_the_model_and_never_where_it_says(trained, tmp_path):
+    entries = torch.load(trained.model, weights_only=True)
+    entries["cfg"] = load_config_text(entries["cfg"], ["OUTPUT_DIR", str(tmp_path / "elsewhere")]).dump()
+    (tmp_path / "here").mkdir()
+    torch.save(entries, tmp_path / "here" / "model.pyth")
+    assert main(words("--model", tmp_path / "here" / "model.pyth", "--configurations", "0.63-20-2")) == 0
+    assert len(rows(tmp_path / "here")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_scores_on_disk_say_what_the_results_say(trained):

@@ -6,6 +6,8 @@ from mutualnet3d.config import load_config
 from mutualnet3d.errors import ConfigError
 
 SLOW = ["MODEL.ARCH", "slow"]
+RESNET = ["MODEL.ARCH", "resnet50", "MUTUALNET.ENABLE", True]
+FROZEN = ["MODEL.FROZEN_BN", True]
 METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
 
 
@@ -74,6 +76,11 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         ([*METHOD, "slimmable", "MUTUALNET.WIDTHS_TRAINED", [0.5, 1.0]], r"within MUTUALNET.WIDTH \[0.63, 1.0\]"),
         ([*METHOD, "slimmable", "MUTUALNET.WIDTHS_TRAINED", [1.0, 0.8]], "must ascend"),
         ([*METHOD, "multiscale", "MODEL.FROZEN_BN", True], "FROZEN_BN is True.*set MODEL.FROZEN_BN False"),
+        (
+            ["MUTUALNET.ENABLE", True, "MUTUALNET.SMALLEST", "random", *FROZEN],
+            "SMALLEST auto or lowest only.*SMALLEST random",
+        ),
+        ([*RESNET, *FROZEN], "at random resolutions, as MUTUALNET.SMALLEST auto.*set MUTUALNET.SMALLEST lowest"),
         (["QUERY_TABLE.WIDTHS", [0.5]], r"QUERY_TABLE.WIDTHS holds \[0.5\]"),
         (["QUERY_TABLE.CONFIGURATIONS", ["0.63x142"]], "QUERY_TABLE.CONFIGURATIONS holds.*'0.63x142'.*0.63-142-3"),
         (["CALIBRATION.CONFIGURATIONS", [3]], "CALIBRATION.CONFIGURATIONS holds .*3"),
@@ -97,6 +104,9 @@ def test_refused(overrides, message):
         ["MUTUALNET.WIDTH", [1.0, 2.0]],
         ["MUTUALNET.SPATIAL", [224], *SLOW, "MUTUALNET.TEMPORAL", [3, 5, 8]],
         ["QUERY_TABLE.CONFIGURATIONS", ["0.63-142-3", "1-160"]],
+        ["MUTUALNET.ENABLE", False, "MUTUALNET.SMALLEST", "random", "MODEL.FROZEN_BN", True],
+        [*RESNET, *FROZEN, "MUTUALNET.SMALLEST", "lowest"],
+        [*RESNET, *FROZEN, "MUTUALNET.ENABLE", False],
     ],
 )
 def test_accepted(overrides):

@@ -1,7 +1,13 @@
 """The order of an epoch, the batches, and that workers change nothing."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+from processes import ENVIRONMENT
+from tiny import ROOT
 
 from mutualnet3d.data import loader
 from mutualnet3d.data.kinetics import TestVideos, TrainClips
@@ -124,3 +130,25 @@ def test_real_clips_through_workers(shared_data, cfg):
     for batch in loader.train_loader(TrainClips(entries, cfg, seed=0), sampler, cfg):
         assert batch.failures == ()
         assert batch.clips.float().std() > 5
+
+
+def test_workers_end_with_a_parent_that_is_killed():
+    """They are in process groups of their own, which no terminal and no torchrun ends for them."""
+    code = """
+import os, time
+from torch.utils.data import DataLoader
+from mutualnet3d.config import load_config
+from mutualnet3d.data.loader import _worker_options
+
+cfg = load_config("configs/Demo/MN_SLOW_SMALL.yaml", ["DATA_LOADER.NUM_WORKERS", 2])
+numbers = iter(DataLoader(range(1000), **_worker_options(cfg)))
+next(numbers)
+print(*(worker.pid for worker in numbers._workers), flush=True)
+time.sleep(60)
+"""
+    words = [sys.executable, "-c", code]
+    parent = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT)
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert [os.getpgid(worker) for worker in workers] == workers
+    parent.kill()
+    parent.communicate(timeout=30)  # until nobody holds its output open: parent and workers are gone

@@ -14,6 +14,7 @@ from mutualnet3d.commands.export import main
 from mutualnet3d.deployment import parity, trained
 from mutualnet3d.deployment.clips import parity_clips
 from mutualnet3d.deployment.manifest import Manifest
+from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.query_table import Entry
 from tests.deployment.networks import Network, relative, write_run
 
@@ -253,7 +254,7 @@ def test_a_table_of_another_model_is_refused(run_directory, tmp_path, networks, 
 
 def test_an_uncalibrated_configuration_is_refused(tmp_path, capsys):
     network = Network("slow")
-    for norm in network.model.batch_norms():
+    for norm in slimmable_norms(network.model):
         del norm.statistics[network.small]
     folder = write_run(tmp_path, network)
     assert run("--model", folder, "--output", tmp_path / "failed", "--configurations", network.small) == 1

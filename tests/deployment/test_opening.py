@@ -12,6 +12,7 @@ import mutualnet3d as mn
 from mutualnet3d.deployment import Target, open_deployment
 from mutualnet3d.errors import CheckpointError, ConfigurationError, DeploymentError, NotCalibratedError, QueryTableError
 from mutualnet3d.latency import Latency
+from mutualnet3d.layers import slimmable_norms
 from tests.deployment.networks import Network, relative, write_run
 from tests.deployment.test_dense_file import BLOCK
 
@@ -215,7 +216,7 @@ def test_what_cannot_be_opened_is_said(run_directory, export_directory, tmp_path
 
 def test_an_uncalibrated_table_is_refused(tmp_path):
     network = Network("slow")
-    for norm in network.model.batch_norms():
+    for norm in slimmable_norms(network.model):
         del norm.statistics[network.small]
     with pytest.raises(NotCalibratedError, match=r"0.63-30-3 has no BatchNorm statistics"):
         open_deployment(write_run(tmp_path, network))

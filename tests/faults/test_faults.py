@@ -30,7 +30,7 @@ def command(data, output, *overrides) -> list[str]:
 
 
 def test_killed_again_and_again(tiny_data, tmp_path):
-    """In the middle of an epoch, while a checkpoint is written, in calibration and in the test."""
+    """In the middle of an epoch, at the end of one, where its checkpoint is due, in calibration and in the test."""
     assert run_until_done(command(tiny_data, tmp_path / "whole"), []) == []
     moments = ["epoch 1/2 3/4", "epoch 2/2 4/4", "calibrating", "testing 4 videos"]
     assert len(run_until_done(command(tiny_data, tmp_path / "killed"), moments)) == len(moments)
@@ -49,21 +49,25 @@ def test_a_second_run_in_the_same_folder_is_refused(tiny_data, tmp_path):
 
 
 def test_a_run_that_was_killed_holds_nothing(tmp_path):
+    """What it had half-written goes; what lies in a folder that is not a run's stays, whatever its name."""
     code = """
-import os, pathlib, signal, sys
+import contextlib, os, pathlib, signal, sys
 from mutualnet3d.faults import alone_in
 from mutualnet3d.files import atomic_write
 
-folder = pathlib.Path(sys.argv[1])
-with alone_in(folder), atomic_write(folder / "deeper" / "file") as file:
-    file.write(b"half")
+with contextlib.ExitStack() as stack:
+    stack.enter_context(alone_in(pathlib.Path(sys.argv[1])))
+    for folder in sys.argv[1:]:
+        stack.enter_context(atomic_write(pathlib.Path(folder) / "file")).write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=ENVIRONMENT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert len(list((tmp_path / "deeper").iterdir())) == 1
+    own = [tmp_path / name for name in ("", "checkpoints", "test_scores", "search_scores")]
+    users = tmp_path / "notes"
+    words = [sys.executable, "-c", code, *own, users]
+    assert subprocess.run(words, env=ENVIRONMENT, check=False).returncode == -signal.SIGKILL
+    assert [len(list(folder.glob(".file.*"))) for folder in (*own, users)] == [1] * 5
     with alone_in(tmp_path):
-        assert list((tmp_path / "deeper").iterdir()) == []
+        assert [len(list(folder.glob(".file.*"))) for folder in (*own, users)] == [0, 0, 0, 0, 1]
 
 
 def test_the_disk_is_full(tiny_data, tmp_path):
@@ -113,11 +117,8 @@ def test_a_worker_is_killed(tiny_data, tmp_path, monkeypatch):
     ],
 )
 def test_out_of_memory(error):
-    cfg = tiny_cfg()
-    with (
-        pytest.raises(ResourceError, match=r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) or TEST.BATCH_SIZE"),
-        named_faults(cfg),
-    ):
+    what = r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) .*TEST.BATCH_SIZE .*CALIBRATION.BATCH_SIZE \(now 2\)"
+    with pytest.raises(ResourceError, match=what), named_faults(tiny_cfg()):
         raise error
 
 

@@ -275,6 +275,9 @@ class TestInputs:
         assert model.calibrated == (model.space.full,)
         model.require_statistics(SMALL)
         assert torch.equal(model(images(), SMALL), model.train()(images(), SMALL))
+        mn.calibrate(model, (pytest.fail("a batch is read") for _ in range(1)), [SMALL])
+        assert model.calibrated == (model.space.full, SMALL)
+        assert model.statistics_provenance[SMALL]["batches"] == 0
 
 
 class TestConfig:
@@ -288,7 +291,8 @@ class TestConfig:
         ("overrides", "reason"),
         [
             (["MUTUALNET.TEMPORAL", [4, 8]], r"MUTUALNET.TEMPORAL is \[4, 8\].*no frames"),
-            (["MUTUALNET.WIDTH", [1.0, 2.0]], "set IMAGE.WIDTH_FACTOR 2.0"),
+            (["MUTUALNET.WIDTH", [1.0, 2.0]], r"IMAGE.WIDTH_FACTOR is 1.0: set it to 2.0, or .* at most 1"),
+            (["MODEL.ARCH", "resnet50", "MUTUALNET.WIDTH", [1.0, 2.0]], r"^MUTUALNET.WIDTH is .*must be at most 1$"),
             (["IMAGE.WIDTH_FACTOR", 0.0], "above 0"),
             (["MODEL.ARCH", "resnet50", "IMAGE.WIDTH_FACTOR", 0.5], "resnet50 has no such factor"),
             (["MODEL.ARCH", "wide_resnet", "IMAGE.WIDTH_FACTOR", 2.0], "set IMAGE.WIDEN_FACTOR"),

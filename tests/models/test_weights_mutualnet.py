@@ -8,6 +8,7 @@ from torch import nn
 
 import mutualnet3d as mn
 from mutualnet3d.errors import WeightsError
+from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.models.weights import load_weights
 from tests.data.image_files import write_folder
 from tests.models.image_networks import CLASSES, images, shake
@@ -142,6 +143,6 @@ def test_a_run_computes_the_statistics_that_the_file_lacks(tmp_path):
     model = mn.load_model(tmp_path / "output" / "model.pyth")
     assert model.statistics_provenance[model.space.full]["clips"] == 15
     assert set(model.calibrated) == set(model.space.grid((0.25, 1.0)))
-    for norm in model.batch_norms():
+    for norm in slimmable_norms(model):
         assert norm.running_mean.any()
         assert not torch.equal(norm.running_var, torch.ones_like(norm.running_var))

@@ -86,12 +86,12 @@ class TestMarkdown:
         assert columns == {10}
 
     def test_columns_that_are_not_needed_are_left_out(self):
-        assert to_markdown(table((), None)).splitlines()[0] == "|  | configuration | GMACs | Mparams | top1 % |"
+        assert to_markdown(table((), None)).splitlines()[0] == "|  | configuration | GMACs | Mparams | top-1 % |"
 
 
 def test_map_is_written_as_people_write_it():
     t = replace(table((CPU,), None), metric="map")
-    assert next(csv.reader(io.StringIO(to_csv(t))))[6] == "mAP"
+    assert next(csv.reader(io.StringIO(to_csv(t))))[6] == "map"
     assert to_markdown(t).splitlines()[0].startswith("|  | configuration | GMACs | Mparams | mAP % |")
     assert "mAP %" in rendered(lambda console: print_table(t, console), 100)
     assert "  59.00 % mAP" in rendered(lambda console: print_entry(t, t.entries[1], console), 100)
@@ -140,6 +140,6 @@ class TestTerminal:
     def test_an_entry(self):
         t = table()
         text = rendered(lambda console: print_entry(t, t.entries[1], console), 20)
-        assert text.splitlines()[:4] == ["0.8-178-5", "  2 GMACs / view", "  24 Mparams", "  59.00 % top1"]
+        assert text.splitlines()[:4] == ["0.8-178-5", "  2 GMACs / view", "  24 Mparams", "  59.00 % top-1"]
         assert f"  11.2 ms / view ({CPU})" in text
         assert GPU not in text

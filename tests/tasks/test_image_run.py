@@ -79,6 +79,7 @@ def test_the_table_is_what_the_saved_network_reaches(finished, data):
 def test_logs_and_report(finished, data):
     unreadable = [json.loads(line) for line in (finished.output / "unreadable_videos.jsonl").read_text().splitlines()]
     assert unreadable == [{"path": data.train, "reason": "the JPEG file is cut off"}]
+    assert "of 8 images, 1 images missing" in (finished.output / "stdout.log").read_text()
     page = (finished.output / "report.html").read_text()
     assert all(name in page for name in NAMES)
     assert "one centre view, 16 x 16 pixels" in page

@@ -36,9 +36,23 @@ def test_mixed_precision(name, dtype, scaled):
     assert build_scaler(cfg, CPU).is_enabled() == scaled
 
 
-def test_bfloat16_over_two_frames_on_the_cpu_is_refused():
-    cfg = load_config(SLOWFAST, ["TRAIN.MIXED_PRECISION", True])
-    with pytest.raises(ConfigError, match=r"2 frames"):
+MUTUALNET = ("MUTUALNET.ENABLE", True, "MUTUALNET.METHOD")
+
+
+@pytest.mark.parametrize(
+    ("method", "trained"),
+    [
+        ([*MUTUALNET, "mutual"], True),
+        ([*MUTUALNET, "multiscale"], True),
+        ([*MUTUALNET, "independent", "MUTUALNET.FIXED", "0.63-52-2"], True),
+        ([*MUTUALNET, "independent", "MUTUALNET.FIXED", "0.63-52-4"], False),
+        ([*MUTUALNET, "usnet"], False),
+        (["MUTUALNET.ENABLE", False], False),
+    ],
+)
+def test_bfloat16_over_two_frames_on_the_cpu_is_refused(method, trained):
+    cfg = load_config(SLOWFAST, ["TRAIN.MIXED_PRECISION", True, *method])
+    with pytest.raises(ConfigError, match=r"2 frames") if trained else contextlib.nullcontext():
         build_autocast(cfg, CPU)
     build_autocast(cfg, torch.device("cuda"))
 

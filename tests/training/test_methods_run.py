@@ -64,7 +64,10 @@ def test_a_run_from_videos_to_the_table(runs, name):
         f"{name}, sub-networks learn {record['teacher']}, {record['gmacs'] / 1000:.3g} x 10^12 multiply-adds forward"
     )
     assert shown in (runs / name / "report.html").read_text()
-    (line,) = [json.loads(x) for x in (runs / name / "log.jsonl").read_text().splitlines() if '"val"' in x]
+    *trained, line = [json.loads(x) for x in (runs / name / "log.jsonl").read_text().splitlines()]
+    firsts = [method.draw(iteration)[0] for iteration in range(4)]
+    named = [None if first == model.space.full else str(first) for first in firsts]
+    assert [each.get("configuration") for each in trained] == named
     assert 0 <= line["top1"] <= 100
     validated = FIXED if name == "independent" else "full"
     assert f"validation of {validated}: " in (runs / name / "stdout.log").read_text()

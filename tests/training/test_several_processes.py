@@ -77,11 +77,14 @@ def test_two_processes_train_what_one_trains(tiny_data, tmp_path, network):
 
 
 def test_stopped_and_gone_on_with(tiny_data, tmp_path):
-    """With dropout and each process's own statistics: everything that a checkpoint must bring back."""
+    """With dropout and each process's own statistics: everything that a checkpoint must bring back.
+
+    torchrun sends SIGTERM to the group of each process, which needs its worker to end the iteration.
+    """
     own = ["MODEL.DROPOUT_RATE", 0.5, "BN.NORM_TYPE", "batchnorm", "BN.USE_PRECISE_STATS", False, "TEST.ENABLE", False]
     own += ["SOLVER.MAX_EPOCH", 8, "TRAIN.EVAL_PERIOD", 8]
     with subprocess.Popen(
-        [*torchrun_words(2), str(RUN), *words(tiny_data, tmp_path / "cut", *own)],
+        [*torchrun_words(2), str(RUN), *words(tiny_data, tmp_path / "cut", *own, "DATA_LOADER.NUM_WORKERS", 1)],
         stdout=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
@@ -92,6 +95,7 @@ def test_stopped_and_gone_on_with(tiny_data, tmp_path):
                 break
         process.stdout.read()
     assert process.returncode != 0
+    assert "stopped; saved" in (tmp_path / "cut" / "stdout.log").read_text()
     assert not (tmp_path / "cut" / "checkpoints" / "checkpoint_epoch_00008.pyth").exists()
     for output in ("cut", "whole"):
         done = torchrun(2, RUN, *words(tiny_data, tmp_path / output, *own))

@@ -5,15 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
-from torchvision.models import MobileNetV2, ResNet
-from torchvision.models.resnet import BasicBlock
 
 import mutualnet3d as mn
 from mutualnet3d.errors import ConfigError, ConfigurationError, DataError, NotCalibratedError
 from mutualnet3d.visualization.activation_maps import activation_maps
 from tests.deployment.networks import CASES
+from tests.models.image_networks import IMAGE_CASES, build_image_network, images
 from tests.visualization.averaging import averaging_network
 
 CLASSES = [3, 7]
@@ -140,57 +137,36 @@ def test_the_map_lies_where_the_input_does(averaging, width, spatial, temporal):
     assert np.abs(errors).max() < 8
 
 
-class Pictures:
-    """Makes torchvision's network one as this package has: called with a configuration without a temporal part."""
-
-    space = mn.ConfigurationSpace((1.0, 1.0), (64, 96))
-
-    def forward(self, image, configuration):
-        side = self.space.scaled_size(configuration, image.shape[-1])
-        return super().forward(F.interpolate(image, size=(side, side), mode="bilinear"))
+LAST = {"mobilenet_v1": "features", "mobilenet_v2": "features", "wide_resnet": "relu"}  # others: what avgpool takes
+DEEPER = ("resnet34", "resnet101")  # of the same blocks as resnet18 and resnet50
 
 
-class PictureResNet(Pictures, ResNet):
-    def parts(self):
-        return self.layer4, self.fc
-
-
-class PictureMobileNet(Pictures, MobileNetV2):
-    def parts(self):
-        return self.features, self.classifier[1]
-
-
-@pytest.mark.parametrize(
-    "build",
-    [lambda: PictureResNet(BasicBlock, [1, 1, 1, 1], num_classes=5), lambda: PictureMobileNet(5, width_mult=0.35)],
-    ids=["resnet", "mobilenet"],
-)
-def test_images(build):
-    torch.manual_seed(0)
-    model, image, classes = build().eval(), torch.randn(2, 3, 96, 96), torch.tensor([4, 1])
-    last, classifier = model.parts()
+@pytest.mark.parametrize("arch", [arch for arch in IMAGE_CASES if not arch.startswith(("vgg", *DEEPER))])
+def test_images(arch):
+    """Of the ordinary network of the active weights: the features by what the classifier makes of each channel."""
+    model, image, classes = build_image_network(arch).eval(), images(2), (4, 1)
+    mn.calibrate(model, [images(4, seed=2)], [model.space.smallest])
     for configuration in (model.space.full, model.space.smallest):
         found = activation_maps(model, image, configuration, classes)
-        seen = []
-        handle = last.register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output))
+        dense, seen, pooled = mn.extract_dense(model, configuration), [], []
+        if arch in LAST:
+            getattr(dense, LAST[arch]).register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output))
+        else:
+            dense.avgpool.register_forward_pre_hook(lambda _m, inputs, seen=seen: seen.append(inputs[0]))
+        classifier = dense.fc if hasattr(dense, "fc") else dense.classifier
+        handle = classifier.register_forward_pre_hook(lambda _m, inputs, pooled=pooled: pooled.append(inputs[0]))
         with torch.no_grad():
-            logits = model(image, configuration)
+            logits = dense(*model.pathways(image, configuration))
         handle.remove()
-        weights = classifier.weight[classes].detach()[:, :, None, None]
-        torch.testing.assert_close(found.features[0][:, 0], (weights * seen[0]).sum(1), rtol=1e-4, atol=1e-5)
-        total = logits.gather(1, classes[:, None])[:, 0] - classifier.bias[classes].detach()
-        torch.testing.assert_close(found.features[0].mean((1, 2, 3)), total, rtol=1e-4, atol=1e-4)
-        assert found.at_clip().shape == (2, 1, 96, 96)
-
-
-class GridPooling(nn.Module):
-    """As VGG: pools to 7 x 7 places."""
-
-    space = Pictures.space
-
-    def __init__(self):
-        super().__init__()
-        self.features, self.avgpool = nn.Identity(), nn.AdaptiveAvgPool2d((7, 7))
+        torch.testing.assert_close(found.logits, logits, rtol=1e-4, atol=1e-4)
+        features = seen[-1]
+        torch.testing.assert_close(features.mean((2, 3)), pooled[0])
+        for n, k in enumerate(classes):
+            weights = torch.autograd.functional.jacobian(lambda x, k=k: classifier(x[None])[0, k], pooled[0][n])  # noqa: B023
+            expected = (weights[:, None, None] * features[n]).sum(0)
+            atol = 1e-4 * float(expected.abs().max())
+            torch.testing.assert_close(found.features[0][n, 0], expected, rtol=1e-3, atol=atol)
+        assert found.at_clip().shape == (2, 1, *image.shape[-2:])
 
 
 def test_refusals(networks):
@@ -206,5 +182,5 @@ def test_refusals(networks):
     with pytest.raises(ConfigError, match=r"Slow with RoIHead has no class activation maps.*DETECTION"):
         activation_maps(networks("slow detection").model, clip)
     assert not network.model.head._forward_pre_hooks
-    with pytest.raises(ConfigError, match=r"GridPooling with AdaptiveAvgPool2d has no class activation maps"):
-        activation_maps(GridPooling(), clip)
+    with pytest.raises(ConfigError, match=r"with AdaptiveAvgPool2d has no class activation maps"):  # to 7 x 7 places
+        activation_maps(build_image_network("vgg16"), images())
