@@ -36,8 +36,8 @@ class Checked:
 def check_files(found: FoundVideos, workers: int = 1, time_limit: float = 300.0) -> Checked:
     """Decode every video from end to end, each in a process of its own, and find files of equal content.
 
-    Of equal files in one class the first is used; of those in several parts the one of test, else of val. A file that
-    lies in two classes is used in neither.
+    Of equal files in one class the one with the shortest name is used ("film.mp4", not "Copy of film.mp4"); of those in
+    several parts the one of test, else of val. A file that lies in two classes is used in neither.
     """
     nameless = {v.path: why for v in found.videos if (why := _unlistable(v.path))}
     videos = [video for video in found.videos if video.path not in nameless]
@@ -87,7 +87,7 @@ def _repeated(folder: Path, videos: Sequence[Video]) -> dict[str, str]:
     why = {}
     for same in by_content.values():
         labels = sorted({video.label for video in same})
-        kept, *others = sorted(same, key=lambda v: (-PARTS.index(v.part) if v.part else 0, v.path))
+        kept, *others = sorted(same, key=lambda v: (-PARTS.index(v.part) if v.part else 0, len(v.path), v.path))
         if len(labels) > 1:
             why |= {v.path: f"the same file lies in the classes {', '.join(labels)}; it is used in none" for v in same}
         else:

@@ -210,6 +210,7 @@ def _training(
         Setting("DATA_LOADER.NUM_WORKERS", workers, "processes that decode" + (", for each GPU" if gpus else "")),
         Setting("TRAIN.ENABLE", True),
         Setting("TRAIN.BATCH_SIZE", batch, f"{facts.train} training videos: {per_epoch} steps an epoch"),
+        Setting("TEST.BATCH_SIZE", max(1, base.TEST.BATCH_SIZE // max(1, gpus)) * max(1, gpus)),
         Setting("TRAIN.EVAL_PERIOD", max(1, chosen // 4), "epochs"),
         Setting("TRAIN.CHECKPOINT_PERIOD", max(1, chosen // 10), "epochs; a stopped run goes on from there"),
         Setting("SOLVER.MAX_EPOCH", chosen, "as asked" if epochs else f"{chosen * per_epoch} steps"),
