@@ -103,10 +103,16 @@ def _require_all_classes(labels: Sequence[str], usable: set[str], count: int) ->
 
 
 def _stored_config(path: str, trust_pickle: bool) -> CfgNode | None:
-    """The config that checkpoints of this package and of PySlowFast hold."""
+    """The config that checkpoints of this package and of PySlowFast hold; None where there is none that loads."""
     entries = read_weight_file(path, trust_pickle)
     text = entries.get("cfg") if isinstance(entries, dict) else None
-    return load_config_text(text, name=f"the config in {path}") if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    try:
+        return load_config_text(text, name=f"the config in {path}")
+    except ConfigError as error:
+        _logger.warning("the network is taken from --recipe, not from the file: %s", error)
+        return None
 
 
 def _try_weights(plan: Plan, configs: Path, trust_pickle: bool) -> None:

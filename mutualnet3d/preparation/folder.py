@@ -122,9 +122,13 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not _hidden(path.name)
 
 
+def _raise(error: OSError) -> None:
+    raise error  # a folder that may not be read: its videos would be missing without a word
+
+
 def _videos_below(folder: Path, others: Counter[str]) -> Iterator[Path]:
     seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back
             folders.clear()

@@ -65,6 +65,8 @@ def _given(videos: Sequence[Video], pattern: str | None) -> Parts:
             f"{len(labels - trained)} classes have no usable video to train on "
             f"({', '.join(sorted(labels - trained)[:5])}); add some below train/, or move the class away"
         )
+    if not any(video.part != "train" for video in videos):
+        raise DataError("no video below val/ or test/ can be used, so that nothing would be tested; add some there")
     shared = tuple(sorted(source for source, parts in places.items() if len(parts) > 1))
     return Parts({video.path: video.part for video in videos}, grouping.source, grouping.how, shared)
 

@@ -40,7 +40,7 @@ _LENGTHS = {
 _NETWORK = ("RESNET", "SLOWFAST", "X3D", "NONLOCAL")  # nodes that say what a network is, and these keys:
 _NETWORK_KEYS = (
     *("MODEL.ARCH", "DATA.NUM_FRAMES", "DATA.TRAIN_CROP_SIZE", "DATA.TRAIN_JITTER_SCALES", "DATA.INPUT_CHANNEL_NUM"),
-    *("DATA.MEAN", "DATA.STD", "MUTUALNET.WIDTH", "MUTUALNET.DIVISOR"),
+    *("DATA.SAMPLING_RATE", "DATA.TARGET_FPS", "DATA.MEAN", "DATA.STD", "MUTUALNET.WIDTH", "MUTUALNET.DIVISOR"),
 )
 
 
@@ -133,7 +133,7 @@ def choose_settings(
     ]
     if weights:
         settings.append(Setting("TRAIN.CHECKPOINT_FILE_PATH", weights))
-    return Plan(path, tuple(settings))
+    return Plan(path, tuple({setting.key: setting for setting in settings}.values()))  # later ones win
 
 
 def _network(base: CfgNode, network: CfgNode | None) -> list[Setting]:

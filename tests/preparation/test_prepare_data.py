@@ -166,10 +166,12 @@ def test_starting_from_weights(videos, tiny_run, tmp_path, capsys):
     mn.load_weights(model, cfg.TRAIN.CHECKPOINT_FILE_PATH)
     weight = mn.load_model(tiny_run / "model.pyth").state_dict()["s1.pathway0_stem.conv.weight"]
     torch.testing.assert_close(model.state_dict()["s1.pathway0_stem.conv.weight"], weight)
-    torch.save({"model_state": {"x": torch.zeros(1)}}, tmp_path / "other.pyth")
+    torch.save({"model_state": {"x": torch.zeros(1)}, "cfg": "KEY: 1"}, tmp_path / "other.pyth")
     capsys.readouterr()
     assert prepare(videos, tmp_path / "other", "--weights", tmp_path / "other.pyth") == 1
-    assert "--recipe chooses another one" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the network is taken from --recipe" in said
+    assert "--recipe chooses another one" in said
     assert not (tmp_path / "other").exists()
 
 
@@ -187,6 +189,8 @@ def test_settings_load_whatever_the_machine_and_the_data(machine, recipe, weight
         report = VideoReport("x", "ok", max(1, round(fps * seconds)), fps, 64, 48)
         plan = choose_settings(["a", "turn left"], [report] * 5, train, machine, str(CONFIGS), recipe, weights=weights)
         cfg = mn.load_config(CONFIGS / plan.recipe, plan.overrides())
+        keys = [setting.key for setting in plan.settings]
+        assert len(keys) == len(set(keys))
         assert 1 <= cfg.TRAIN.BATCH_SIZE <= train
         assert cfg.NUM_GPUS in range(machine.gpus + 1)
         assert cfg.DATA_LOADER.NUM_WORKERS * max(1, cfg.NUM_GPUS) <= machine.cores
@@ -194,6 +198,17 @@ def test_settings_load_whatever_the_machine_and_the_data(machine, recipe, weight
         assert cfg.DATA.SAMPLING_RATE == 1 or span <= seconds * 1.01
         assert not cfg.DATA.RANDOM_FLIP
         assert ("Kinetics" in plan.recipe) == (bool(weights) or (machine.gpus > 0 and train >= 5000))
+
+
+def test_a_full_size_network_on_a_cpu_is_cropped_smaller():
+    network = mn.load_config(CONFIGS / "Kinetics" / "MN_SLOW_8x8.yaml", ["DATA.SAMPLING_RATE", 4])
+    report = VideoReport("x", "ok", 300, 30.0, 64, 48)
+    plan = choose_settings(["a"], [report], 24, MACHINES["cpu"], str(CONFIGS), "x3d", weights="w", network=network)
+    cfg = mn.load_config(CONFIGS / plan.recipe, plan.overrides())
+    assert (cfg.MODEL.ARCH, cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE) == ("slow", 112, 112)
+    assert cfg.DATA.SAMPLING_RATE == 4
+    keys = [setting.key for setting in plan.settings]
+    assert len(keys) == len(set(keys))
 
 
 def test_only_names_of_videos_are_looked_at(videos):
