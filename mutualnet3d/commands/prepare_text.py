@@ -102,7 +102,7 @@ def _measures(reports: Sequence[VideoReport]) -> str:
     rates = Counter(f"{report.fps:g}" for report in reports)
     sizes = Counter(f"{report.width} x {report.height}" for report in reports)
     return (
-        f"in all {sum(seconds):.0f} s, half of them over {statistics.median(seconds):.2g} s; "
+        f"in all {sum(seconds):.0f} s, median {statistics.median(seconds):.2g} s; "
         f"{_listed(rates)} frames per second; {_listed(sizes)} pixels"
     )
 

@@ -72,7 +72,7 @@ class Plan:
 @dataclass(frozen=True)
 class _Facts:
     train: int
-    short_s: float  # a quarter of the videos is shorter
+    short_s: float  # lower quartile
     median_s: float
     fps: float
 
@@ -173,14 +173,14 @@ def _clips(cfg: CfgNode, facts: _Facts, pretrained: bool) -> list[Setting]:
     span = frames * rate / target
     views = max(1, min(_MOST_VIEWS, round(facts.median_s / span)))
     return [
-        Setting("DATA.TARGET_FPS", target, f"frames per second; half of the videos have at most {facts.fps:g}"),
+        Setting("DATA.TARGET_FPS", target, f"frames per second; the videos' median is {facts.fps:g}"),
         Setting(
             "DATA.SAMPLING_RATE",
             rate,
-            f"{frames} frames so far apart span {span:.2g} s; a quarter of the videos are under {facts.short_s:.2g} s",
+            f"{frames} frames so far apart span {span:.2g} s; the videos' lower quartile is {facts.short_s:.2g} s",
         ),
         Setting(
-            "TEST.NUM_ENSEMBLE_VIEWS", views, f"clips of a test video: half of them last over {facts.median_s:.2g} s"
+            "TEST.NUM_ENSEMBLE_VIEWS", views, f"clips of a test video; the videos' median is {facts.median_s:.2g} s"
         ),
     ]
 
