@@ -145,6 +145,11 @@ def _check_model(cfg: CfgNode) -> None:
     _require(0 <= rate < 1, f"MODEL.DROPOUT_RATE is {rate}; it must lie in [0, 1)")
     _one_of(cfg, LOSSES, "MODEL.LOSS_FUNC")
     _one_of(cfg, ("softmax", "sigmoid"), "MODEL.HEAD_ACT")
+    _require(
+        cfg.BN.NORM_TYPE != "sub_batchnorm",
+        "BN.NORM_TYPE is 'sub_batchnorm', which splits batches; write batchnorm, which is what PySlowFast's "
+        "checkpoints of it hold",
+    )
     _one_of(cfg, NORMS, "BN.NORM_TYPE")
     _at_least(cfg, 0, "BN.NUM_BATCHES_PRECISE", "BN.WEIGHT_DECAY")
 

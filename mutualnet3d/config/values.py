@@ -6,6 +6,8 @@ from ast import literal_eval
 from numbers import Integral, Real
 from typing import Any
 
+import yaml
+
 from mutualnet3d.errors import ConfigError
 
 _BEYOND = 2**63  # no key takes such a whole number, and none becomes a float that is infinite
@@ -92,6 +94,14 @@ def _decode(value: Any, default: Any) -> Any:
     try:
         return literal_eval(word)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return _decode_list(word, value) if isinstance(default, list | tuple) and word.startswith("[") else value
+
+
+def _decode_list(word: str, value: str) -> Any:
+    """A list as YAML has it, ``[0.63-80-5, 1.0-80-8]``: a shell has no quotes left in it."""
+    try:
+        return yaml.safe_load(word)
+    except (yaml.YAMLError, ValueError, RecursionError):
         return value
 
 

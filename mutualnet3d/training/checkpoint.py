@@ -100,7 +100,8 @@ def newest_readable(output_dir: str | os.PathLike) -> tuple[Path, dict] | None:
             _logger.warning("%s; falling back to the checkpoint before it", error)
     if found:
         raise CheckpointError(
-            f"none of the {len(found)} checkpoints in {found[0][0].parent} can be read; move them away to start afresh"
+            f"none of the {len(found)} checkpoints in {found[0][0].parent} can be read; move them away to start "
+            "afresh, or choose another OUTPUT_DIR"
         )
     return None
 

@@ -76,6 +76,7 @@ def test_empty_file_and_empty_node(write):
         ("OUTPUT_DIR", "'quoted'", "quoted"),
         ("BN.NUM_SYNC_DEVICES", None, None),
         ("AVA.TRAIN_PREDICT_BOX_LISTS", "['a.csv', 'b.csv']", ["a.csv", "b.csv"]),
+        ("QUERY_TABLE.CONFIGURATIONS", "[0.63-142-3, 1.0-224-8]", ["0.63-142-3", "1.0-224-8"]),
     ],
 )
 def test_forgiven(key, value, expected):

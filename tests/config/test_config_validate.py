@@ -50,6 +50,7 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
             "SOLVER.LRS has 1 factors for the 2 epochs",
         ),
         (["BN.NORM_TYPE", "layernorm"], "BN.NORM_TYPE"),
+        (["BN.NORM_TYPE", "sub_batchnorm"], "write batchnorm"),
         (["MUTUALNET.WIDTH", [0, 1]], "MUTUALNET.WIDTH"),
         (["MUTUALNET.WIDTH", [1.0, 0.5]], "must not exceed"),
         (["MUTUALNET.WIDTH", [0.5]], "2 positive numbers"),

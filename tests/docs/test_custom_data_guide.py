@@ -1,59 +1,17 @@
 """docs/custom_data.md does what it says: its blocks run here in their order, and print what it quotes."""
 
 import contextlib
-import importlib
 import io
 import re
-import shlex
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
-from tiny import release_logger
+from following import ROOT, check_quotation, follow
 
 import mutualnet3d as mn
 from mutualnet3d.commands import run as run_command
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "custom_data.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
-
-
-def printed_by(words: list[str]) -> str:
-    """What ``python words ...`` prints, in this process: importing the package takes longer than these commands."""
-    if words[:2] == ["-m", "mutualnet3d.evaluation.ava_map"]:
-        name, arguments = "ava_map", words[2:]
-    else:
-        assert (ROOT / words[0]).is_file()
-        name, arguments = re.fullmatch(r"tools/(\w+)_net\.py", words[0])[1], words[1:]
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        try:
-            status = importlib.import_module(f"mutualnet3d.commands.{name}").main(arguments)
-        finally:
-            release_logger()
-    assert status == 0, output.getvalue()
-    return output.getvalue()
-
-
-def run_bash(block: str) -> str:
-    """Commands of this package run in this process, all others in bash."""
-    output, others = "", ""
-    for line in [*block.splitlines(), "python"]:
-        if not line.startswith("python"):
-            others += line + "\n"
-            continue
-        output += subprocess.run(["bash", "-e"], input=others, capture_output=True, text=True, check=True).stdout
-        others = ""
-        if line != "python":
-            output += printed_by(shlex.split(line, comments=True)[1:])
-    return output
-
-
-def run_python(block: str, names: dict) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(block, names)
-    return output.getvalue()
 
 
 def pattern(line: str) -> str:
@@ -69,31 +27,16 @@ def pattern(line: str) -> str:
 def guide(tmp_path_factory):
     """(folder in which the guide was followed, what each quoting block is a quotation of)."""
     folder = tmp_path_factory.mktemp("guide")
-    for name in ("configs", "tools"):
-        (folder / name).symlink_to(ROOT / name)
-    names, output, quoted = {}, None, []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for language, block in BLOCKS:
-            if language == "text":
-                quoted.append((block, output))
-            else:
-                output = run_bash(block) if language == "bash" else run_python(block, names)
-    return folder, quoted
+        return folder, follow("custom_data.md")
 
 
 def test_every_block_prints_what_the_guide_quotes(guide):
     _, quoted = guide
     assert len(quoted) >= 8
     for block, output in quoted:
-        plain = "\n".join(" ".join(line.split()) for line in output.splitlines())
-        at = 0
-        for line in filter(None, map(str.strip, block.splitlines())):
-            if line == "...":
-                continue
-            found = re.compile(pattern(line)).search(plain, at)
-            assert found, f"{line!r} is not in, or not in this order in\n{output}"
-            at = found.end()
+        check_quotation(block, output, pattern)
 
 
 @pytest.mark.parametrize("name", ["several", "boxes"])

@@ -1,0 +1,189 @@
+"""The command line of ``tools/predict_net.py``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.commands.guard import guarded
+from mutualnet3d.configuration import Configuration
+from mutualnet3d.data.check import list_videos
+from mutualnet3d.data.class_names import read_names
+from mutualnet3d.deployment import Deployment, open_deployment
+from mutualnet3d.errors import DataError, DeploymentError, VideoError
+from mutualnet3d.files import write_text
+from mutualnet3d.logs import setup_logging, visible
+from mutualnet3d.output_files import MODEL_FILE
+from mutualnet3d.predictor import AdaptivePredictor, Prediction
+from mutualnet3d.predictor.labels import LabelRule
+from mutualnet3d.predictor.prediction import checked_views
+from mutualnet3d.preparation.folder import is_video
+from mutualnet3d.summary import print_plain
+
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict. Exit status: 0 done, 1 an error or a video that cannot be read, 2 usage, 130 stopped by Ctrl-C.
+
+    Whatever happens, --output holds what was predicted by then.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    budgets = ("max_gmacs", "max_latency_ms", "min_accuracy", "configuration")
+    budget = {name: getattr(arguments, name) for name in budgets if getattr(arguments, name) is not None}
+    if "configuration" in budget and len(budget) > 1:
+        parser.error("--configuration names what runs, a budget chooses it: give one of the two")
+    setup_logging()
+    return guarded(lambda: _predict(arguments, budget), "stopped; what was predicted is written")
+
+
+def _predict(arguments: argparse.Namespace, budget: dict) -> None:
+    if "configuration" in budget:
+        budget["configuration"] = Configuration.parse(budget["configuration"])
+    rule = LabelRule(arguments.top_k, arguments.threshold)
+    files = _files(arguments.files, arguments.prefix)
+    keep_large_blocks()
+    deployment = _open(arguments)
+    views = arguments.views or _views_of(deployment)
+    predictor = AdaptivePredictor(deployment)
+    entry = predictor.choose(**budget)
+    _logger.info(
+        "%s: %.4g GMACs a view, %.1f %% %s in the test; %d x %d views a video",
+        *(entry.configuration, entry.gmacs, entry.accuracy, predictor.table.metric_name, *views),
+    )
+    console, answers, failures = Console(), [], 0
+    try:
+        for path in files:
+            try:
+                found = predictor.predict(path, top_k=rule.top_k, threshold=rule.threshold, views=views, **budget)
+            except VideoError as error:
+                failures += 1
+                answers.append(_Answer(path, error=error.reason))
+            else:
+                answers.append(_Answer(path, found))
+            print_plain(console, visible(str(answers[-1])))
+    finally:
+        if arguments.output:
+            write_text(arguments.output, to_csv(answers))
+            _logger.info("written: %s, %d videos", arguments.output, len(answers))
+    if failures:
+        raise DataError(f"{failures} of {len(files)} videos cannot be read; they are named above")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What was found in the video ``path``, or why it cannot be read."""
+
+    path: str
+    found: Prediction | None = None
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.path}: cannot be read: {self.error}"
+        labels = ", ".join(f"{name} {100 * p:.1f} %" for name, p in self.found.labels) or "nothing above the threshold"
+        return f"{self.path}: {labels}  ({self.found.configuration})"
+
+
+def to_csv(answers: Sequence[_Answer]) -> str:
+    """A row a video: path, configuration, error, and label and probability of each place."""
+    places = max((len(answer.found.labels) for answer in answers if answer.found), default=0)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    columns = [f"{what}_{place}" for place in range(1, places + 1) for what in ("label", "probability")]
+    rows.writerow(["video", "configuration", *columns, "error"])
+    for answer in answers:
+        pairs = answer.found.labels if answer.found else ()
+        cells = [cell for name, p in pairs for cell in (name, f"{p:.6f}")]
+        cells += [""] * (2 * places - len(cells))
+        path = answer.path.encode("utf-8", "backslashreplace").decode()
+        rows.writerow([path, answer.found.configuration if answer.found else "", *cells, answer.error])
+    return text.getvalue()
+
+
+def _files(words: Sequence[str], prefix: str | None) -> list[str]:
+    """The files that ``words`` name: themselves, the videos below folders, the videos of csv lists."""
+    files: list[str] = []
+    for word in words:
+        if not os.path.isdir(word):
+            files += list_videos([word], prefix)
+            continue
+        below = sorted(str(path) for path in Path(word).rglob("*") if is_video(path))
+        if not below:
+            raise DataError(f"{word}: no video lies in this folder, nor below it; name a file, or another folder")
+        files += below
+    return files
+
+
+def _open(arguments: argparse.Namespace) -> Deployment:
+    path = Path(arguments.model)
+    directory = path.parent if path.name == MODEL_FILE and path.is_file() else path
+    deployment = open_deployment(directory, arguments.backend, arguments.precision, arguments.threads, arguments.device)
+    if deployment.detects:
+        raise DeploymentError(
+            f"{directory}: a detection network, which needs the boxes of people: tools/demo_net.py {directory} --boxes "
+            "FILE, or AdaptivePredictor.detect"
+        )
+    if arguments.class_names:
+        names = read_names(arguments.class_names, as_json=arguments.class_names.endswith(".json"))
+        return deployment.with_classes(names)
+    if deployment.classes is None:
+        _logger.warning("classes are numbers: %s knows no names; give them with --class-names classes.txt", directory)
+    return deployment
+
+
+def _views_of(deployment: Deployment) -> tuple[int, int]:
+    """Those that the accuracies of the query table were measured with."""
+    views = deployment.table.provenance.get("views")
+    if deployment.preprocessing.clip is None or not isinstance(views, dict):  # images; a table that does not say
+        return 1, 1
+    return checked_views((views.get("temporal"), views.get("spatial")))
+
+
+def _views(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[x,](\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not CLIPSxCROPS, such as 10x3")
+    return int(found[1]), int(found[2])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="predict_net.py",
+        description="Say what videos (of a network of images: pictures) show, a line for each.",
+        epilog="Without a budget the most accurate configuration runs. A video that cannot be read is named, the "
+        "others are predicted, and the exit status is 1. Exit status: 0 done, 1 an error that the message explains, 2 "
+        "wrong usage, 130 stopped by Ctrl-C.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, folders of them, or lists (.csv)")
+    parser.add_argument("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export")
+    parser.add_argument("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds per view, at most")
+    parser.add_argument(
+        "--max-latency-ms", type=float, metavar="X", help="per view, at most; of an export that measured it"
+    )
+    parser.add_argument("--min-accuracy", type=float, metavar="X", help="per cent of the table's metric, at least")
+    parser.add_argument("--configuration", metavar="C", help="this one, such as 0.63-50-3")
+    parser.add_argument("--top-k", type=int, metavar="N", help="labels of a video; 5, with --threshold all above it")
+    parser.add_argument("--threshold", type=float, metavar="P", help="labels with at least this probability")
+    parser.add_argument("--views", type=_views, metavar="10x3", help="clips x crops of a video; as it was tested")
+    parser.add_argument(
+        "--output", metavar="FILE", help="write a csv: video, configuration, labels, probabilities, error"
+    )
+    parser.add_argument("--class-names", metavar="FILE", help="one name a line, or .json: name -> label")
+    parser.add_argument("--prefix", metavar="DIR", help="folder that the paths in a .csv are below")
+    parser.add_argument("--backend", default="torch", help="torch (default), onnxruntime or openvino")
+    parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, float16")
+    parser.add_argument("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
+    parser.add_argument("--device", help="cpu (default), cuda")
+    return parser

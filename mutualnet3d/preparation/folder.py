@@ -1,0 +1,143 @@
+"""The videos below a folder that has a sub-folder a class, or train/ and val/ with a sub-folder a class each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutualnet3d.errors import DataError
+
+SUFFIXES = frozenset(
+    (
+        *(".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    )
+)
+PARTS = ("train", "val", "test")
+_NAMES_OF_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"} | {
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file that is called a video.
+
+    Attributes:
+        path: below the folder of all, with ``/``.
+        label: name of its class.
+        within: its path below the folder of its class, without suffix: what sources are told by.
+        part: train, val or test where the folder says so, else "".
+    """
+
+    path: str
+    label: str
+    within: str
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class FoundVideos:
+    """What lies below ``folder``.
+
+    Attributes:
+        videos: by path.
+        labels: names of the classes, sorted; the place is the label in the lists.
+        given: whether the folder itself says what is train, val and test.
+        others: how many other files there are, by suffix.
+        loose: videos that lie in no folder of a class.
+        empty: folders where a class would be, which hold no video.
+    """
+
+    folder: Path
+    videos: tuple[Video, ...]
+    labels: tuple[str, ...]
+    given: bool
+    others: Counter[str]
+    loose: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+def find_videos(folder: str | os.PathLike) -> FoundVideos:
+    """Walk ``folder``, deeper folders and links too. Hidden files and folders, and what macOS adds, do not count.
+
+    Sub-folders of which all are called train, val (valid, validation) or test are parts, with the classes in them.
+
+    Raises:
+        DataError: the folder is missing, or holds no two classes with videos.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; name the one that holds a sub-folder of videos for each class")
+    children = _folders(root)
+    names = [_NAMES_OF_PARTS.get(name.lower(), "") for name in children]
+    given = "train" in names and len(names) > 1 and all(names) and len(set(names)) == len(names)
+    if given:
+        classes = [
+            (root / c / name, part) for c, part in zip(children, names, strict=True) for name in _folders(root / c)
+        ]
+    else:
+        classes = [(root / child, "") for child in children]
+    others: Counter[str] = Counter()
+    videos, empty = [], []
+    for path, part in classes:
+        found = sorted(_videos_below(path, others))
+        if not found:
+            empty.append(path.relative_to(root).as_posix())
+        label = " ".join(path.name.split())  # one line of classes.txt
+        videos += [
+            Video(file.relative_to(root).as_posix(), label, file.relative_to(path).with_suffix("").as_posix(), part)
+            for file in found
+        ]
+    loose = tuple(
+        path.relative_to(root).as_posix()
+        for place in [root, *(root / child for child in children if given)]
+        for path in sorted(place.iterdir())
+        if path.is_file() and is_video(path)
+    )
+    labels = tuple(sorted({video.label for video in videos}))
+    if len(labels) < 2:
+        said = f"{len(loose)} videos lie directly in it" if loose else "it has " + (", ".join(children[:5]) or "none")
+        raise DataError(
+            f"{root}: {len(labels)} sub-folders hold videos ({said}); at least 2 are needed: a sub-folder for each "
+            f"class with its videos in it ({', '.join(sorted(SUFFIXES))})"
+        )
+    return FoundVideos(root, tuple(videos), labels, given, others, loose, tuple(empty))
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not _hidden(p.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "__MACOSX", "@eaDir")) or name in ("Thumbs.db", "desktop.ini")
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is called a video, and not hidden."""
+    return path.suffix.lower() in SUFFIXES and not _hidden(path.name)
+
+
+def _raise(error: OSError) -> None:
+    raise error  # a folder that may not be read: its videos would be missing without a word
+
+
+def _videos_below(folder: Path, others: Counter[str]) -> Iterator[Path]:
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not _hidden(name)]
+        for name in files:
+            path = Path(place) / name
+            if is_video(path):
+                yield path
+            elif not _hidden(name):
+                others[path.suffix.lower() or "without suffix"] += 1
