@@ -201,4 +201,4 @@ class SlimmableBatchNorm3d(_SlimmableBatchNorm, nn.BatchNorm3d):
 
 def slimmable_norms(module: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
     """The slimmable BatchNorm layers of ``module``, which hold its statistics, in their order."""
-    return [layer for layer in module.modules() if isinstance(layer, _SlimmableBatchNorm)]
+    return [layer for layer in module.modules() if isinstance(layer, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
