@@ -9,7 +9,7 @@ gradients; on SlowFast, whose Fast pathway calibration computes once, they compu
 import sys
 
 import torch
-from pairs import Ratio, paired, ratio_of, report
+from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=8, help="clips of a batch")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     arguments = parse_arguments(parser=parser, require_cfg=False)
-    cfg = mn.load_config(arguments.cfg_files or ["configs/Demo/MN_SLOW_SMALL.yaml"], arguments.overrides)
+    cfg = mn.load_config(arguments.cfg_files or ["configs/Demo/MN_SLOW_SMALL.yaml"], [*ON_CPU, *arguments.overrides])
     keep_large_blocks()
     report(measure(cfg, arguments.count, arguments.batches, arguments.batch, arguments.rounds))
     return 0

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
-from pairs import Ratio, paired, ratio_of, report
+from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
@@ -71,7 +71,9 @@ def main() -> int:
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 3, 9, 27], help="numbers of configurations, K")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     arguments = parse_arguments(parser=parser)
-    cfg = mn.load_config(arguments.cfg_files, ["DATA.PATH_TO_DATA_DIR", arguments.data, *VIEWS, *arguments.overrides])
+    cfg = mn.load_config(
+        arguments.cfg_files, ["DATA.PATH_TO_DATA_DIR", arguments.data, *ON_CPU, *VIEWS, *arguments.overrides]
+    )
     keep_large_blocks()
     entries = build_entries(cfg, "test")
     entries = entries[:: max(1, len(entries) // arguments.videos)][: arguments.videos]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import torch
-from pairs import Ratio, paired, ratio_of, report
+from pairs import ON_CPU, Ratio, paired, ratio_of, report
 from torch import nn
 
 import mutualnet3d as mn
@@ -106,7 +106,7 @@ def main() -> int:
     parser.add_argument("--memory", action="store_true", help="compare peak memory in place of time")
     parser.add_argument("--peak-of", choices=(PLAIN, MUTUAL), help="print the peak resident bytes of this step")
     arguments = parse_arguments(parser=parser)
-    cfg = mn.load_config(arguments.cfg_files, arguments.overrides)
+    cfg = mn.load_config(arguments.cfg_files, [*ON_CPU, *arguments.overrides])
     keep_large_blocks()
     if arguments.peak_of:
         steps = Steps(cfg, arguments.batch)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+ON_CPU = ("NUM_GPUS", 0)  # overrides: the recipes are for 8 GPUs
 CLOCK, PROCESSOR = "clock", "processor"  # seconds of the wall clock, and of all processors for this process
 
 

@@ -35,7 +35,7 @@ import switched
 import test_loader
 import torch
 import train_loader
-from pairs import Ratio, markdown
+from pairs import ON_CPU, Ratio, markdown
 from source_video import frames_of, write_video
 
 import mutualnet3d as mn
@@ -68,7 +68,10 @@ class Sections:
             return mutual_step.measure(mn.load_config(SMALL_FAST, TINY), 2, 2, "small SlowFast")
         small = mutual_step.measure(mn.load_config(SMALL_FAST, []), 8, 5, "small SlowFast, 8 clips")
         slow = (("float32", []), ("bfloat16", BFLOAT16))
-        whole = [mutual_step.measure(mn.load_config(SLOW, o), 2, 5, f"Slow 8x8, 2 clips, {name}") for name, o in slow]
+        whole = [
+            mutual_step.measure(mn.load_config(SLOW, [*ON_CPU, *o]), 2, 5, f"Slow 8x8, 2 clips, {name}")
+            for name, o in slow
+        ]
         return [*(ratio for part in whole for ratio in part), *small]
 
     def training_loader(self) -> list[Ratio]:
