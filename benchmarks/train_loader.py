@@ -2,7 +2,7 @@
 
     python benchmarks/train_loader.py [--clips FOLDER_OF_VIDEOS] [--items 40] [--rounds 3] [--workers 0 1 2]
 
-The videos are made of real clips, or rendered: 300 frames of 340 x 256 at 30 fps, H.264, with a key frame every 30 and every 250
+The videos are made of real clips, or rendered: 300 frames of 340 x 256 at 30 fps, H.264, a key frame every 30 and 250
 frames. A clip is 8 frames at every 8th, jittered to a shorter side of 256..320 and cropped to 224, from random places,
 the same for all. PySlowFast's is its Kinetics dataset, pytorchvideo's its LabeledVideoDataset with the decoder "pyav"
 and the transforms of its own tutorial; those import a module that torchvision has renamed since, which is given back
