@@ -9,10 +9,9 @@ must be equal. The expected cost of a mutual step stands beside: by the paper's 
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-import torch
+from pairs import Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
 from mutualnet3d.counting import complexities
@@ -23,6 +22,40 @@ RECIPES = Path(__file__).resolve().parents[1] / "configs"
 DEFAULT = ("Kinetics/MN_SLOW_8x8", "Kinetics/MN_SLOWFAST_4x16", "Kinetics/MN_X3D_M", "ImageNet/MN_MOBILENET_V1")
 
 
+def measure(name: str, rounds: int, *, crop: int | None = None, widths: int = 16, sample: int = 12) -> list[Ratio]:
+    """``name`` of a recipe in configs; ValueError where the two ways count differently."""
+    cfg = mn.load_config(RECIPES / f"{name}.yaml", [])
+    model, crop = mn.build_model(cfg), crop or cfg.DATA.TEST_CROP_SIZE
+    grid = grid_of(model.space, widths)
+    chosen = grid[:: max(1, len(grid) // sample)]
+    results: dict[str, dict] = {}
+
+    def together() -> None:
+        results["together"] = complexities(model, grid, crop)
+
+    def one_by_one() -> None:
+        results["one by one"] = {c: mn.complexity(model, c, crop) for c in chosen}
+
+    calls = {"one by one": one_by_one, "together": together}
+    times = paired(calls, rounds)
+    if any(results["together"][c] != cost for c, cost in results["one by one"].items()):
+        raise ValueError(f"{name}: the counts differ")
+    whole = len(grid) / len(chosen)
+    times["one by one"] = {clock: [whole * t for t in values] for clock, values in times["one by one"].items()}
+    return [ratio_of(f"{name}: counting {len(grid)} configurations one by one / together", times, *calls)]
+
+
+def step_cost(name: str, crop: int | None) -> str:
+    cfg = mn.load_config(RECIPES / f"{name}.yaml", [])
+    model, crop = mn.build_model(cfg), crop or cfg.DATA.TEST_CROP_SIZE
+    method, full = Method.from_cfg(cfg, model.space), mn.complexity(model, crop=crop).gmacs
+    formula, counted = full * paper_factor(method), expected_step_gmacs(model, method, share=False, crop=crop)
+    return (
+        f"{name}: GMACs at {crop}: full {full:.2f}, a mutual step {formula:.2f} by the paper's formula, "
+        f"{counted:.2f} counted"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -31,33 +64,12 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=12, help="configurations that are also counted one by one")
     parser.add_argument("--widths", type=int, default=16, help="of the grid, at least 2")
     parser.add_argument("--recipes", nargs="+", default=DEFAULT, help="files in configs")
+    parser.add_argument("--rounds", type=int, default=1, help="paired repetitions")
     arguments = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s)")
     for name in arguments.recipes:
-        cfg = mn.load_config(RECIPES / f"{name}.yaml", [])
-        model, crop = mn.build_model(cfg), arguments.crop or cfg.DATA.TEST_CROP_SIZE
-        grid = grid_of(model.space, arguments.widths)
-        mn.complexity(model, model.space.smallest, crop)  # the first count imports what torch needs for it
-        start = time.perf_counter()
-        together = complexities(model, grid, crop)
-        seconds = time.perf_counter() - start
-        sample = grid[:: max(1, len(grid) // arguments.sample)]
-        start = time.perf_counter()
-        single = {c: mn.complexity(model, c, crop) for c in sample}
-        one_by_one = (time.perf_counter() - start) * len(grid) / len(sample)
-        if any(together[c] != cost for c, cost in single.items()):
-            print(f"{name}: the counts differ", file=sys.stderr)
-            return 1
-        print(
-            f"{name:26s} {len(grid)} configurations in {seconds:5.1f} s; one by one {one_by_one:5.1f} s "
-            f"(from {len(sample)}): {one_by_one / seconds:.0f} x"
-        )
-        method, full = Method.from_cfg(cfg, model.space), mn.complexity(model, crop=crop).gmacs
-        formula, counted = full * paper_factor(method), expected_step_gmacs(model, method, share=False, crop=crop)
-        print(
-            f"{'':26s} GMACs at {crop}: full {full:.2f}, a mutual step {formula:.2f} by the paper's formula, "
-            f"{counted:.2f} counted"
-        )
+        options = {"crop": arguments.crop, "widths": arguments.widths, "sample": arguments.sample}
+        report(measure(name, arguments.rounds, **options))
+        print(step_cost(name, arguments.crop))
     return 0
 
 

@@ -5,7 +5,7 @@
 
 Both are timed in turns in one process, batch 1, at the full spatial and temporal resolution; the ratio is of the
 medians. pytorchvideo's network is built at full width and then given the sub-network's layers, so that it has exactly
-its channels and weights: the logits must agree, and their relative difference is printed. Memory is allocated as a
+its channels and weights: the logits must agree. Memory is allocated as a
 plain program does; with --keep-large-blocks as this package's tools do, which speeds the eager network up most.
 """
 
@@ -14,13 +14,14 @@ import functools
 import sys
 
 import torch
+from pairs import Ratio, paired, ratio_of, report, threads
 from random_network import random_network
 
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment import DenseNetwork, Description, Target, build_runner
-from mutualnet3d.latency import device_name, measure_many
+from mutualnet3d.latency import device_name
 from mutualnet3d.models.weight_names import to_pytorchvideo
 
 RECIPES = {
@@ -35,60 +36,49 @@ TARGETS = (
     ("torch", "bfloat16"),
     ("openvino", "bfloat16"),
 )
+BACKENDS = tuple(dict.fromkeys(backend for backend, _ in TARGETS))
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2}  # relative to the largest logit
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=list(RECIPES), choices=RECIPES)
-    parser.add_argument("--widths", nargs="+", type=float, default=[0.63, 1.0])
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    backends = list(dict.fromkeys(backend for backend, _ in TARGETS))
-    parser.add_argument("--backends", nargs="+", default=backends, choices=backends)
-    parser.add_argument("--crop", type=int, default=224, help="side of the clip in pixels, a multiple of 32")
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--keep-large-blocks", action="store_true", help="of memory, for both: as the tools do")
-    arguments = parser.parse_args()
-    if arguments.keep_large_blocks:
-        keep_large_blocks()
-    for name in arguments.networks:
-        overrides = ["DATA.TEST_CROP_SIZE", arguments.crop]
-        cfg, model, configurations = random_network(RECIPES[name], overrides, arguments.widths)
-        for configuration in configurations:
-            for threads in arguments.threads:
-                compare(name, cfg, model, configuration, threads, arguments)
-    return 0
+def measure(
+    name: str, overrides: list, widths: list[float], count: int, rounds: int, backends: tuple[str, ...] = BACKENDS
+) -> list[Ratio]:
+    """Of the network ``name`` with ``count`` threads; ValueError where the logits are not the eager network's."""
+    cfg, model, configurations = random_network(RECIPES[name], overrides, widths)
+    with threads(count), torch.no_grad():
+        return [
+            ratio
+            for configuration in configurations
+            for ratio in compare(name, cfg, model, configuration, count, rounds, backends)
+        ]
 
 
-def compare(name: str, cfg, model, configuration, threads: int, arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(threads)
+def compare(name: str, cfg, model, configuration, count: int, rounds: int, backends: tuple[str, ...]) -> list[Ratio]:
     generator = torch.Generator().manual_seed(0)
     shape = 1, 3, cfg.DATA.NUM_FRAMES, cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE
     views = model.pathways(torch.randn(shape, generator=generator), configuration)
     theirs = pytorchvideo_network(name, cfg, mn.extract_dense(model, configuration))
 
-    @torch.no_grad()
     def eager() -> torch.Tensor:
         return theirs(list(views) if len(views) > 1 else views[0])  # SlowFast writes into its list
 
-    expected = eager()
     description = Description(configuration, model.pathway_rule, Preprocessing.from_cfg(cfg))
     network = DenseNetwork.trace(mn.extract_dense(model, configuration, fold_bn=True), description)
-    chosen = [Target(*target, threads=threads) for target in TARGETS if target[0] in arguments.backends]
-    runners = {(target.backend, target.precision): build_runner(network, target) for target in chosen}
-    calls = {"eager": eager}
-    calls |= {target: functools.partial(runner, views) for target, runner in runners.items()}
-    times = measure_many(calls, repeats=arguments.repeats)
-    plural = "s" if threads > 1 else ""
-    print(f"{name} {configuration}, crop {shape[-1]}, {threads} thread{plural}, batch 1, {device_name()}")
-    print(f"  {'pytorchvideo, eager, float32':32s} {times['eager'].median_ms:8.1f} ms")
-    for target, runner in runners.items():
-        difference = float((runner(views) - expected).abs().max() / expected.abs().max())
-        ratio = times["eager"].median_ms / times[target].median_ms
-        print(
-            f"  {' '.join(target):32s} {times[target].median_ms:8.1f} ms  {ratio:5.2f} x as fast   logits differ by "
-            f"{difference:.1e}",
-            flush=True,
-        )
+    calls, expected = {"eager": eager}, eager()
+    for backend, precision in TARGETS:
+        if backend in backends:
+            run = functools.partial(build_runner(network, Target(backend, precision, threads=count)), views)
+            difference = float((run() - expected).abs().max() / expected.abs().max())
+            if difference > TOLERANCE[precision]:
+                raise ValueError(f"{name} {configuration}, {backend} {precision}: logits differ by {difference:.1e}")
+            calls[f"{backend} {precision}"] = run
+    times = paired(calls, rounds, warmup=2, twice=True)
+    place = f"{name} {configuration}, {count} thread(s)"
+    return [
+        ratio_of(f"{place}: eager pytorchvideo / {target}", times, "eager", target)
+        for target in calls
+        if target != "eager"
+    ]
 
 
 def pytorchvideo_network(name: str, cfg, dense: torch.nn.Module) -> torch.nn.Module:
@@ -125,6 +115,26 @@ def pytorchvideo_network(name: str, cfg, dense: torch.nn.Module) -> torch.nn.Mod
         else:
             layer._buffers[kind] = tensor.clone()
     return network.eval()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=list(RECIPES), choices=RECIPES)
+    parser.add_argument("--widths", nargs="+", type=float, default=[0.63, 1.0])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
+    parser.add_argument("--crop", type=int, default=224, help="side of the clip in pixels, a multiple of 32")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--keep-large-blocks", action="store_true", help="of memory, for both: as the tools do")
+    arguments = parser.parse_args()
+    if arguments.keep_large_blocks:
+        keep_large_blocks()
+    print(f"crop {arguments.crop}, batch 1, {device_name()}")
+    for name in arguments.networks:
+        for count in arguments.threads:
+            overrides = ["DATA.TEST_CROP_SIZE", arguments.crop]
+            report(measure(name, overrides, arguments.widths, count, arguments.repeats, tuple(arguments.backends)))
+    return 0
 
 
 if __name__ == "__main__":

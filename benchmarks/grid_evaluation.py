@@ -3,37 +3,24 @@
     python benchmarks/grid_evaluation.py --cfg configs/Demo/MN_SLOW_SMALL.yaml --data LISTS [--videos 16] [--rounds 5]
 
 Paired: every round times, for each K, ``evaluate_grid`` from the files (decoding in DATA_LOADER.NUM_WORKERS processes,
-which start anew each time) and the forward passes over the same batches, decoded and normalised beforehand. The table
-gives the median and the range of the ratios. Decoding is timed apart, once, inside an evaluation in this process.
+which start anew each time), the forward passes over the same batches, decoded and normalised beforehand, and decoding
+alone, in this process.
 """
 
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
+from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
-from mutualnet3d.data import TestVideos, build_entries, normalise, video_loader
+from mutualnet3d.data import Entries, TestVideos, build_entries, normalise, video_loader
 from mutualnet3d.evaluation.grid import evaluate_grid, view_batches
+from mutualnet3d.training.device import to_device
 
-
-class Timed:
-    """``videos``, one after another, and the seconds that decoding them took."""
-
-    def __init__(self, videos: TestVideos):
-        self.videos, self.seconds, self.decoded = videos, 0.0, 0
-
-    def __iter__(self):
-        for number in range(len(self.videos)):
-            start = time.perf_counter()
-            item = self.videos[number]
-            self.seconds += time.perf_counter() - start
-            self.decoded += 1
-            yield item
+VIEWS = ["TEST.NUM_ENSEMBLE_VIEWS", 10, "TEST.NUM_SPATIAL_CROPS", 3]
 
 
 def forward_alone(model, clips, configurations) -> None:
@@ -47,15 +34,34 @@ def forward_alone(model, clips, configurations) -> None:
                     model(clip, configuration, shared=shared)
 
 
-def seconds(body) -> float:
-    start = time.perf_counter()
-    body()
-    return time.perf_counter() - start
-
-
 def spread(grid: tuple, count: int) -> list:
     """``count`` configurations of the grid, evenly spaced, full among them."""
     return [grid[-1 - i * (len(grid) - 1) // max(count - 1, 1)] for i in range(count)]
+
+
+def measure(cfg, entries: Entries, counts: list[int], rounds: int) -> list[Ratio]:
+    """A ratio for each K of ``counts``; decoding in this process, without workers, takes its turn beside."""
+    model = to_device(mn.build_model(cfg), cfg).eval()
+    grid, size = model.space.grid(), cfg.DATA.TRAIN_CROP_SIZE
+    mn.calibrate(model, [torch.randn(2, 3, cfg.DATA.NUM_FRAMES, size, size)], grid)
+    videos = TestVideos(entries, cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
+    items = [videos[number] for number in range(len(videos))]
+    clips = [
+        normalise(batch.permute(0, 4, 1, 2, 3), cfg.DATA.MEAN, cfg.DATA.STD)
+        for batch in view_batches(items, cfg.TEST.BATCH_SIZE)
+    ]
+    found = []
+    for count in [count for count in counts if count <= len(grid)]:
+        chosen = spread(grid, count)
+        calls = {
+            f"evaluation of {count}": lambda c=chosen: evaluate_grid(model, video_loader(videos, cfg), c, cfg),
+            f"forward passes of {count}": lambda c=chosen: forward_alone(model, clips, c),
+            "decoding": lambda: [videos[number] for number in range(len(videos))],
+        }
+        above, below, _ = calls
+        name = f"{cfg.MODEL.ARCH}, {len(entries)} videos: evaluating {count} configuration(s) / their forward passes"
+        found.append(ratio_of(name, paired(calls, rounds), above, below))
+    return found
 
 
 def main() -> int:
@@ -65,47 +71,17 @@ def main() -> int:
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 3, 9, 27], help="numbers of configurations, K")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     arguments = parse_arguments(parser=parser)
-    views = ["TEST.NUM_ENSEMBLE_VIEWS", 10, "TEST.NUM_SPATIAL_CROPS", 3]
-    cfg = mn.load_config(arguments.cfg_files, ["DATA.PATH_TO_DATA_DIR", arguments.data, *views, *arguments.overrides])
+    cfg = mn.load_config(
+        arguments.cfg_files, ["DATA.PATH_TO_DATA_DIR", arguments.data, *ON_CPU, *VIEWS, *arguments.overrides]
+    )
     keep_large_blocks()
     entries = build_entries(cfg, "test")
     entries = entries[:: max(1, len(entries) // arguments.videos)][: arguments.videos]
     missing = [entry.path for entry in entries if not Path(entry.path).is_file()]
     if missing:
         parser.error(f"{missing[0]} does not exist; set DATA.PATH_PREFIX")
-    model = mn.build_model(cfg).to(memory_format=torch.channels_last_3d).eval()
-    grid = model.space.grid()
-    size = cfg.DATA.TRAIN_CROP_SIZE
-    mn.calibrate(model, [torch.randn(2, 3, cfg.DATA.NUM_FRAMES, size, size)], grid)
-    videos = TestVideos(entries, cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
-    items = [videos[number] for number in range(len(videos))]
-    clips = [
-        normalise(batch.permute(0, 4, 1, 2, 3), cfg.DATA.MEAN, cfg.DATA.STD)
-        for batch in view_batches(items, cfg.TEST.BATCH_SIZE)
-    ]
-    counts = [count for count in arguments.counts if count <= len(grid)]
-    times, decoding = {count: ([], []) for count in counts}, {}
-    for round_number in range(arguments.rounds + 1):
-        for count in counts:
-            chosen, timed = spread(grid, count), Timed(videos)
-            if round_number == 0:  # warms up
-                evaluate_grid(model, timed, chosen, cfg)
-                decoding[count] = timed
-                continue
-            times[count][0].append(seconds(lambda c=chosen: evaluate_grid(model, video_loader(videos, cfg), c, cfg)))
-            times[count][1].append(seconds(lambda c=chosen: forward_alone(model, clips, c)))
-    print(
-        f"{cfg.MODEL.ARCH}, {len(entries)} videos x {sum(map(len, clips)) // len(entries)} views, batches of "
-        f"{cfg.TEST.BATCH_SIZE}, {torch.get_num_threads()} threads, {cfg.DATA_LOADER.NUM_WORKERS} workers"
-    )
-    print(" K   evaluation    forward alone   evaluation / forward      decoding in one process")
-    for count, (whole, alone) in times.items():
-        ratios = [a / b for a, b in zip(whole, alone, strict=True)]
-        print(
-            f"{count:2d}   {statistics.median(whole):8.2f} s   {statistics.median(alone):10.2f} s   "
-            f"{statistics.median(ratios):8.2f} ({min(ratios):.2f} .. {max(ratios):.2f})   "
-            f"{decoding[count].seconds:6.2f} s, {decoding[count].decoded} videos"
-        )
+    print(f"batches of {cfg.TEST.BATCH_SIZE}, {torch.get_num_threads()} threads, {cfg.DATA_LOADER.NUM_WORKERS} workers")
+    report(measure(cfg, entries, arguments.counts, arguments.rounds))
     return 0
 
 

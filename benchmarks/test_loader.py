@@ -1,9 +1,9 @@
 """Loading the 30 views of a 10-second video: ours against PySlowFast 1.0's own Kinetics dataset, on the same files.
 
-    python benchmarks/test_loader.py --clips FOLDER_OF_VIDEOS [--rounds 5]
+    python benchmarks/test_loader.py [--clips FOLDER_OF_VIDEOS] [--rounds 5]
 
-The video is made of real clips, one after another: 300 frames of 340 x 256 at 30 fps, H.264, with a key frame every 30
-and every 250 frames. Ours: ``TestVideos`` and all 30 views as contiguous uint8 clips, and the same plus
+The video is made of real clips, one after another, or rendered: 300 frames of 340 x 256 at 30 fps, H.264, with a key
+frame every 30 and every 250 frames. Ours: ``TestVideos`` and all 30 views as contiguous uint8 clips, and the same plus
 normalisation to float32, which is what PySlowFast's 30 items are. Both in one process and one thread, in turns.
 
 The frames are checked bit by bit. The two rules differ where a view starts between two frames: we take frame
@@ -12,18 +12,17 @@ floor(start), PySlowFast the first one whose time stamp is not before it, ceil(s
 
 import argparse
 import math
-import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from real_video import WIDTH, decoded, real_frames, write_video
+from pairs import Ratio, paired, ratio_of, report, threads
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets.kinetics import Kinetics
+from source_video import WIDTH, decoded, frames_of, write_video
 
 import mutualnet3d as mn
 from mutualnet3d.data import TestVideos, VideoEntry, normalise
@@ -70,49 +69,45 @@ def check(path: Path, ours: torch.Tensor, theirs: list[torch.Tensor]) -> tuple[i
     return equal, later
 
 
+def measure(path: Path, rounds: int, name: str) -> list[Ratio]:
+    """Of one video, ``name`` in the table; AssertionError where the frames are not those of a plain decoding."""
+    ours, theirs = our_dataset(path), their_dataset(path, path.parent)
+    results: dict[str, torch.Tensor | list[torch.Tensor]] = {}
+
+    def as_uint8() -> torch.Tensor:
+        (batch,) = view_batches([ours[0]], 3 * VIEWS)
+        return batch.permute(0, 4, 1, 2, 3)
+
+    def as_float() -> None:
+        clips = results["ours"] = as_uint8()
+        normalise(clips, [0.45] * 3, [0.225] * 3)
+
+    def pyslowfast() -> None:
+        results["theirs"] = [theirs[number][0][0] for number in range(3 * VIEWS)]
+
+    with threads(1):
+        times = paired({"PySlowFast 1.0": pyslowfast, "uint8": as_uint8, "float32": as_float}, rounds)
+    equal, later = check(path, results["ours"], results["theirs"])
+    print(f"{name}: {equal} views bit-equal, {later} bit-equal one frame later in PySlowFast", file=sys.stderr)
+    return [
+        ratio_of(f"{3 * VIEWS} views, {name}: PySlowFast 1.0's loader / ours, {kind}", times, "PySlowFast 1.0", kind)
+        for kind in ("uint8", "float32")
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the test video of")
+    parser.add_argument("--clips", type=Path, help="folder of real videos to make the test video of; default: rendered")
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    frames = real_frames(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:
         for gop in arguments.gops:
             path = Path(folder) / f"gop{gop}.mp4"
-            write_video(path, frames, gop)
-            compare(path, gop, arguments.rounds)
+            write_video(path, frames_of(arguments.clips), gop)
+            report(measure(path, arguments.rounds, f"GOP {gop}"))
     return 0
-
-
-def compare(path: Path, gop: int, rounds: int) -> None:
-    ours, theirs = our_dataset(path), their_dataset(path, path.parent)
-    seconds: dict[str, list[float]] = {"uint8": [], "float": [], "theirs": []}
-    for round_number in range(rounds + 1):
-        start = time.perf_counter()
-        (batch,) = view_batches([ours[0]], 3 * VIEWS)
-        clips = batch.permute(0, 4, 1, 2, 3)
-        cut = time.perf_counter()
-        normalise(clips, [0.45] * 3, [0.225] * 3)
-        done = time.perf_counter()
-        items = [theirs[number][0][0] for number in range(3 * VIEWS)]
-        end = time.perf_counter()
-        if round_number == 0:  # warms up
-            equal, later = check(path, clips, items)
-            continue
-        seconds["uint8"].append(cut - start)
-        seconds["float"].append(done - start)
-        seconds["theirs"].append(end - done)
-    print(f"GOP {gop}: PySlowFast 1.0 {1000 * statistics.median(seconds['theirs']):.0f} ms for {3 * VIEWS} views")
-    for name in ("uint8", "float"):
-        ratios = [theirs / own for theirs, own in zip(seconds["theirs"], seconds[name], strict=True)]
-        print(
-            f"  ours, {name:5s} {1000 * statistics.median(seconds[name]):6.0f} ms: "
-            f"{statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} .. {max(ratios):.1f})"
-        )
-    print(f"  frames: {equal} views bit-equal, {later} bit-equal one frame later in PySlowFast (start between frames)")
 
 
 if __name__ == "__main__":

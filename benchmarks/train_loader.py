@@ -1,8 +1,8 @@
 """Loading training clips: ours against the datasets of PySlowFast 1.0 and pytorchvideo, on the same files and frames.
 
-    python benchmarks/train_loader.py --clips FOLDER_OF_VIDEOS [--items 40] [--rounds 3] [--workers 0 1 2]
+    python benchmarks/train_loader.py [--clips FOLDER_OF_VIDEOS] [--items 40] [--rounds 3] [--workers 0 1 2]
 
-The videos are made of real clips: 300 frames of 340 x 256 at 30 fps, H.264, with a key frame every 30 and every 250
+The videos are made of real clips, or rendered: 300 frames of 340 x 256 at 30 fps, H.264, a key frame every 30 and 250
 frames. A clip is 8 frames at every 8th, jittered to a shorter side of 256..320 and cropped to 224, from random places,
 the same for all. PySlowFast's is its Kinetics dataset, pytorchvideo's its LabeledVideoDataset with the decoder "pyav"
 and the transforms of its own tutorial; those import a module that torchvision has renamed since, which is given back
@@ -18,7 +18,6 @@ import argparse
 import importlib
 import itertools
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -28,14 +27,14 @@ from unittest import mock
 import av
 import cv2
 import numpy as np
-import torch
 from fvcore.common.config import CfgNode
+from pairs import CLOCK, PROCESSOR, Ratio, paired, ratio_of, report, threads
 from pytorchvideo.data import LabeledVideoDataset, make_clip_sampler
 from pytorchvideo.data.encoded_video import EncodedVideo
-from real_video import FRAMES, decoded, real_frames, write_video
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets import decoder
 from slowfast.datasets.kinetics import Kinetics
+from source_video import FRAMES, decoded, frames_of, write_video
 from torch.utils.data import DataLoader, SequentialSampler
 from torchvision import transforms
 
@@ -108,41 +107,37 @@ def check(path: Path) -> int:
     return checked
 
 
-def compare(path: Path, gop: int, items: int, rounds: int) -> None:
+def measure(path: Path, items: int, rounds: int, name: str) -> list[Ratio]:
+    """Of ``items`` clips of one video, ``name`` in the table, by both clocks."""
     ours, pyslowfast = our_dataset(path, items)[0], their_dataset(path)
-    seconds: dict[str, list[np.ndarray]] = {"ours": [], "PySlowFast 1.0": [], "pytorchvideo": []}
-    for number in range(rounds + 1):
-        first_frames: list[float] = []
-        starts = [clocks()]
+    number, first_frames = itertools.count(), []
+
+    def own() -> None:
+        first_frames.clear()
+        epoch = next(number)
         with mock.patch.object(kinetics, "random_clip", recorder(first_frames)):
             for index in range(items):
-                normalise(ours[number, index].clip[None], MEAN, STD)
-        starts.append(clocks())
-        with mock.patch.object(random, "uniform", side_effect=first_frames):
+                normalise(ours[epoch, index].clip[None], MEAN, STD)
+
+    def slowfast() -> None:  # at the places that ours just read, as pytorchvideo below
+        with mock.patch.object(random, "uniform", side_effect=list(first_frames)):
             for _ in range(items):
                 pyslowfast[0]
-        starts.append(clocks())
+
+    def pytorchvideo() -> None:
         with mock.patch.object(random, "uniform", side_effect=[frame / 30 for frame in first_frames]):
-            assert (
-                sum(item["video"].shape == (3, LENGTH, 224, 224) for item in pytorchvideo_dataset(path, items)) == items
-            )
-        starts.append(clocks())
-        if number:  # the first round warms up
-            for name, (before, after) in zip(seconds, itertools.pairwise(starts), strict=True):
-                seconds[name].append(after - before)
-    print(f"GOP {gop}: {check(path)} frames of each are bit-equal to a plain decoding")
-    per_clip = {name: np.array(values) / items for name, values in seconds.items()}
-    for column, clock in enumerate(("clock", "processor")):
-        own = per_clip["ours"][:, column]
-        for name in list(seconds)[1:]:
-            other = per_clip[name][:, column]
-            print(
-                f"  {clock:9s}: {name} {1000 * statistics.median(other):.0f} ms a clip, ours "
-                f"{1000 * statistics.median(own):.0f} ms: {statistics.median(other / own):.2f} times as fast "
-                f"({(other / own).min():.2f} .. {(other / own).max():.2f})"
-            )
-    rates = (f"{name} {1 / statistics.median(values[:, 1]):.1f}" for name, values in per_clip.items())
-    print(f"  clips a second and core: {', '.join(rates)}")
+            shapes = [item["video"].shape for item in pytorchvideo_dataset(path, items)]
+        assert shapes == [(3, LENGTH, 224, 224)] * items
+
+    calls = {"ours": own, "PySlowFast 1.0": slowfast, "pytorchvideo": pytorchvideo}
+    with threads(1):
+        times = paired(calls, rounds, alternate=False)
+    print(f"{name}: {check(path)} frames of each are bit-equal to a plain decoding", file=sys.stderr)
+    return [
+        ratio_of(f"training clip, {name}: {other}'s loader / ours, {clock}", times, other, "ours", clock=clock)
+        for clock in (CLOCK, PROCESSOR)
+        for other in list(calls)[1:]
+    ]
 
 
 def recorder(places: list[float]):
@@ -155,10 +150,6 @@ def recorder(places: list[float]):
         return indices
 
     return random_clip
-
-
-def clocks() -> np.ndarray:
-    return np.array([time.perf_counter(), time.process_time()])
 
 
 def scaling(path: Path, workers: list[int], items: int) -> None:
@@ -180,7 +171,7 @@ def clips_a_second(loader: DataLoader, workers: int) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, required=True, help="folder of real videos to make the video of")
+    parser.add_argument("--clips", type=Path, help="folder of real videos to make the video of; default: rendered")
     parser.add_argument("--items", type=int, default=40, help="clips a round")
     parser.add_argument("--rounds", type=int, default=3, help="paired repetitions")
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2], help="numbers of workers to try")
@@ -189,14 +180,12 @@ def main() -> int:
     least = 2 * (max(arguments.workers, default=0) + 2)  # 2 a batch: those that start the workers, and one to measure
     if arguments.workers and arguments.items < least:
         parser.error(f"--items {arguments.items} with {max(arguments.workers)} workers: take at least {least}")
-    torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    frames = real_frames(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:
         for gop in arguments.gops:
             path = Path(folder) / f"gop{gop}.mp4"
-            write_video(path, frames, gop)
-            compare(path, gop, arguments.items, arguments.rounds)
+            write_video(path, frames_of(arguments.clips), gop)
+            report(measure(path, arguments.items, arguments.rounds, f"GOP {gop}"))
             scaling(path, arguments.workers, arguments.items)
     return 0
 

@@ -4,6 +4,7 @@ from mutualnet3d.layers.activation import FULL, Activation, Slimmable, activate,
 from mutualnet3d.layers.channels import Channels, make_divisible
 from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.layers.folding import fold_batchnorm
+from mutualnet3d.layers.gradients import gradients_in_place
 from mutualnet3d.layers.linear import SlimmableLinear
 from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d, slimmable_norms
 from mutualnet3d.layers.population import PopulationStatistics
@@ -27,6 +28,7 @@ __all__ = [
     "eval_mode",
     "extract_dense",
     "fold_batchnorm",
+    "gradients_in_place",
     "make_divisible",
     "make_slimmable",
     "slimmable_norms",

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
 from mutualnet3d.layers.channels import Channels
+from mutualnet3d.layers.gradients import narrow_parameter
 
 
 class SlimmableLinear(Slimmable, nn.Linear):
@@ -37,8 +38,8 @@ class SlimmableLinear(Slimmable, nn.Linear):
         self.in_slim, self.out_slim = in_channels, out_channels
 
     def active_parameters(self, width: float) -> tuple[torch.Tensor, torch.Tensor | None]:
-        weight = self.in_slim.narrow(self.out_slim.narrow(self.weight, 0, width), 1, width)
-        return weight, None if self.bias is None else self.out_slim.narrow(self.bias, 0, width)
+        weight = narrow_parameter(self.weight, (self.out_slim, self.in_slim), width)
+        return weight, None if self.bias is None else narrow_parameter(self.bias, (self.out_slim,), width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, *self.active_parameters(self.activation.width))

@@ -10,6 +10,7 @@ import torch
 
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.layers import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.methods import Method
 from mutualnet3d.models.space import space_from_config
 
@@ -34,8 +35,12 @@ def choose_device(cfg) -> torch.device:
 
 
 def to_device(model: torch.nn.Module, cfg) -> torch.nn.Module:
-    """``model`` on the device of ``cfg``, its convolutions stored channels last: as clips and images come."""
+    """``model`` on the device of ``cfg``, its convolutions stored channels last, as clips and images come, and kept on
+    oneDNN where it computes with one thread."""
     layout = torch.channels_last if is_image_network(cfg) else torch.channels_last_3d
+    for layer in model.modules():
+        if isinstance(layer, (SlimmableConv2d, SlimmableConv3d)):
+            layer.prefers_onednn = True
     return model.to(choose_device(cfg), memory_format=layout)
 
 

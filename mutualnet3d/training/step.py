@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.layers import gradients_in_place
 from mutualnet3d.training.losses import MutualLoss
 
 
@@ -57,8 +58,9 @@ def mutual_backward(
     values = []
     for i, configuration in enumerate(configurations):
         is_last = i == len(configurations) - 1
+        exchanges = is_last and hasattr(model, "no_sync")  # which hooks on the parameters do
         with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
-            with autocast():
+            with autocast(), gradients_in_place(not exchanges):
                 logits = model(clip, configuration, boxes, shared=shared if is_last else leaves)
             if teacher is None:
                 teacher = logits.detach()

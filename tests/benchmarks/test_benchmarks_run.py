@@ -9,13 +9,15 @@ import torch
 from tiny import OVERRIDES, RECIPE, ROOT
 
 FOLDER = ROOT / "benchmarks"
-HELPERS = {"fault_runs.py", "random_network.py", "real_video.py"}  # other scripts import them
+HELPERS = {"fault_runs.py", "pairs.py", "random_network.py", "source_video.py"}  # other scripts import them
+TABLE = "table.py"  # test_table.py runs it
 DEMO = ROOT / "configs" / "Demo"
 SLOWFAST = [
     *("RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", 32, "DATA.TRAIN_JITTER_SCALES", [32, 40]),
     *("DATA.TEST_CROP_SIZE", 32, "MUTUALNET.SPATIAL", [20, 32]),
 ]
 SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}: of real ones
+    "calibrating.py": ["--cfg", RECIPE, "--count", 2, "--batches", 1, "--batch", 2, "--rounds", 1, *OVERRIDES],
     "counting.py": ["--crop", 64, "--sample", 1, "--widths", 2, "--recipes", "ImageNet/MN_MOBILENET_V1"],
     "deployed.py": [
         *("--networks", "x3d", "--widths", 0.63, "--threads", 1, "--crop", 64, "--repeats", 1, "--backends", "torch")
@@ -35,15 +37,16 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     ],
 }
 SAYS = {
-    "counting.py": r"MN_MOBILENET_V1 +6 configurations in .*; one by one.*\n.*step [\d.]+ by the paper's formula",
-    "deployed.py": r"torch float32 +[\d.]+ ms .* logits differ by \d",
+    "calibrating.py": r"calibrating 2 configurations / their forward passes \| [\d.]+ \|",
+    "counting.py": r"counting 6 configurations one by one / together \| [\d.]+ \|(.*\n)*.*step [\d.]+ by the paper's",
+    "deployed.py": r"eager pytorchvideo / torch float32 \| [\d.]+ \|",
     "faults.py": r"\| kill -9 while saving \| 1 \| .* \| signal 9 1 \| nothing \|\n\n1 runs in \d+ min; lost: nothing",
-    "grid_evaluation.py": r"\n 2 +[\d.]+ s +[\d.]+ s .* s, 2 videos",
+    "grid_evaluation.py": r"2 videos: evaluating 2 configuration.* \| [\d.]+ \|(.*\n)*decoding +[\d.]+ ms",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
-    "mutual_step.py": r"mutual, nothing shared +\d+ ms   x [\d.]+ of plain",
-    "switched.py": r"0\.63-32-4: switched [\d.]+ ms, dense [\d.]+ ms",
-    "test_loader.py": r"ours, uint8 +\d+ ms: .*\n.*\n +frames: 6 views bit-equal, 24",
-    "train_loader.py": r"processor: PySlowFast 1\.0 \d+ ms a clip, ours \d+ ms: .*\n.*pytorchvideo \d+ ms a clip, ours",
+    "mutual_step.py": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
+    "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
+    "test_loader.py": r"ours, uint8 \| [\d.]+ \|",
+    "train_loader.py": r"loader / ours, processor \| [\d.]+ \|",
     "worker_memory.py": r"worker 0: [+-][\d.]+ MB resident, .*\n800 clips in \d+ s: flat",
 }
 
@@ -67,7 +70,7 @@ def run(monkeypatch, capsys):
 
 
 def test_all_scripts_are_here():
-    assert {path.name for path in FOLDER.glob("*.py")} - HELPERS == SMALLEST.keys() == SAYS.keys()
+    assert {path.name for path in FOLDER.glob("*.py")} - {*HELPERS, TABLE} == SMALLEST.keys() == SAYS.keys()
 
 
 @pytest.mark.parametrize("script", sorted(SMALLEST))

@@ -225,3 +225,28 @@ def test_printed_form_names_the_channels():
     layer = SlimmableConv3d(Channels.slim(16) + Channels.fixed(4), Channels.slim(32), 1)
     assert "slimmable=slim(16)+fixed(4)->slim(32)" in repr(layer)
     assert "20, 32" in repr(layer)
+
+
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 1, 1)])
+@pytest.mark.parametrize("width", [0.5, 1.0])
+def test_one_thread_stays_on_onednn(kernel, width):
+    """Asked to, torch's fast kernel computes it, forward and backward, with torch's results up to rounding."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    layer = SlimmableConv3d(Channels.slim(16), Channels.slim(32), kernel, padding=(kernel[0] // 2, 0, 0))
+    layer.activation = Activation(Configuration(width, 8, 2), width)
+    results = []
+    for layer.prefers_onednn in (False, True):
+        x = torch.ones(2, int(16 * width), 4, 6, 6).cumsum(4).requires_grad_()
+        layer.weight.grad = None
+        with torch.profiler.profile() as profiler:
+            out = layer(x)
+            out.square().mean().backward()
+        names = {event.key for event in profiler.key_averages()}
+        assert ("aten::mkldnn_convolution" in names) == layer.prefers_onednn
+        results.append((out, x.grad, layer.weight.grad))
+    torch.set_num_threads(threads)
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert layer.to_dense(layer.activation).dilation == (1, 1, 1)

@@ -1,4 +1,4 @@
-"""Videos for the loader benchmarks: real clips, one after another, at a size and with key frames as asked."""
+"""Videos for the loader benchmarks: real clips, one after another, or rendered ones; with key frames as asked."""
 
 import itertools
 from fractions import Fraction
@@ -8,11 +8,16 @@ import av
 import cv2
 import numpy as np
 
+from mutualnet3d.data.synthetic import MOTIONS, RenderSpec, render_clip
+
 FRAMES, HEIGHT, WIDTH, FPS = 300, 256, 340, 30
 
 
-def real_frames(folder: Path) -> list[np.ndarray]:
-    """FRAMES frames, (HEIGHT, WIDTH, 3), of the videos in ``folder``, one video after another."""
+def frames_of(folder: Path | None) -> list[np.ndarray]:
+    """FRAMES frames, (HEIGHT, WIDTH, 3), of the videos in ``folder``, one after another; without one, rendered."""
+    if folder is None:
+        spec = RenderSpec(HEIGHT, WIDTH, num_frames=FRAMES, fps=FPS)
+        return list(render_clip(MOTIONS[0], np.random.default_rng(0), spec))
     paths = sorted(p for p in folder.rglob("*") if p.suffix in (".mp4", ".avi"))[::7]
     frames = (frame.to_ndarray(format="rgb24") for path in paths for frame in decoded(path))
     found = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in itertools.islice(frames, FRAMES)]
