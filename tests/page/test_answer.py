@@ -167,7 +167,7 @@ def test_html_escapes_names_and_says_what_was_run(model, video):
     for text in (
         f"{entry.configuration}",
         f"{entry.gmacs:.3g} GMACs",
-        f"{entry.accuracy:.1f}&nbsp;% top1",
+        f"{entry.accuracy:.1f}&nbsp;% top-1",
         "data:video/mp4",
     ):
         assert text in page
