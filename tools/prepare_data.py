@@ -3,7 +3,12 @@
 
 import sys
 
-if __name__ == "__main__":
-    from mutualnet3d.commands.prepare import main  # here: each process that checks a video imports this file
 
+def main(arguments=None) -> int:
+    from mutualnet3d.commands.prepare import main as prepare  # here: processes that check videos import this file
+
+    return prepare(arguments)
+
+
+if __name__ == "__main__":
     sys.exit(main())

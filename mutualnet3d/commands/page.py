@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.page import PageModel
 from mutualnet3d.page.app import load_gradio, serve
@@ -51,21 +52,22 @@ def port_number(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="page_net.py",
-        description="A local web page to try a network on: a video and a budget in; classes, configuration, cost, "
-        "latency and activation maps out.",
-        epilog="Needs gradio: pip install 'mutualnet3d[page]'. Works offline and sends nothing anywhere.",
+    parser = tool_parser(
+        "A local web page to try a network on: a video and a budget in, classes, cost and maps out.",
+        "page_net",
+        "python tools/page_net.py --model outputs/demo --examples my_videos",
+        "Needs gradio: pip install 'mutualnet3d[page]'. Works offline and sends nothing anywhere.",
     )
-    add = parser.add_argument
-    add("--model", required=True, metavar="DIRECTORY", help="OUTPUT_DIR of a run, or an export (without maps)")
-    add("--examples", metavar="FOLDER", help="videos that the page offers")
-    add("--port", type=port_number, default=7860, metavar="N", help="default: 7860; 0: one that is free")
-    add("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1, this machine only")
-    clips = f"that a video is seen in at most; longer ones are sampled; default: {MOST_CLIPS}"
-    add("--most-clips", type=int, default=MOST_CLIPS, metavar="N", help=clips)
-    add("--backend", default="torch", help="torch (default), onnxruntime or openvino")
-    add("--precision", default="float32", help="float32 (default), bfloat16, float16")
-    add("--threads", type=int, metavar="N", help="of the processor; default: torch's")
-    add("--device", help="cpu (default), cuda")
+    add = parser.add_argument_group("page").add_argument
+    add("--examples", metavar="FOLDER", help="videos that the page offers; default: none")
+    add("--port", type=port_number, default=7860, metavar="N", help="0: one that is free; default: 7860")
+    add("--host", default="127.0.0.1", metavar="A", help="address to listen on; default: 127.0.0.1, this machine only")
+    add = parser.add_argument_group("network").add_argument
+    add("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export (without maps)")
+    text = "clips that a video is seen in at most; longer ones are sampled"
+    add("--most-clips", type=int, default=MOST_CLIPS, metavar="N", help=text)
+    add("--backend", default="torch", metavar="B", help="torch, onnxruntime, openvino")
+    add("--precision", default="float32", metavar="P", help="float32, bfloat16, float16")
+    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
+    add("--device", metavar="D", help="cpu, cuda; default: cpu")
     return parser

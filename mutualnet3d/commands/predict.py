@@ -22,6 +22,7 @@ from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
 from mutualnet3d.files import write_text
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging, visible
 from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.predictor import AdaptivePredictor, Prediction
@@ -159,31 +160,33 @@ def _views(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="predict_net.py",
-        description="Say what videos (of a network of images: pictures) show, a line for each.",
-        epilog="Without a budget the most accurate configuration runs. A video that cannot be read is named, the "
-        "others are predicted, and the exit status is 1. Exit status: 0 done, 1 an error that the message explains, 2 "
-        "wrong usage, 130 stopped by Ctrl-C.",
+    parser = tool_parser(
+        "Say what videos (of a network of images: pictures) show, a line for each.",
+        "predict_net",
+        "python tools/predict_net.py --model outputs/demo video.mp4 more_videos/ --max-gmacs 0.2",
+        "Without a budget the most accurate configuration runs. A video that cannot be read is named, the\n"
+        "others are predicted, and the exit status is 1.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="videos, folders of them, or lists (.csv)")
-    parser.add_argument("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export")
-    parser.add_argument("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds per view, at most")
-    parser.add_argument(
-        "--max-latency-ms", type=float, metavar="X", help="per view, at most; of an export that measured it"
-    )
-    parser.add_argument("--min-accuracy", type=float, metavar="X", help="per cent of the table's metric, at least")
-    parser.add_argument("--configuration", metavar="C", help="this one, such as 0.63-50-3")
-    parser.add_argument("--top-k", type=int, metavar="N", help="labels of a video; 5, with --threshold all above it")
-    parser.add_argument("--threshold", type=float, metavar="P", help="labels with at least this probability")
-    parser.add_argument("--views", type=_views, metavar="10x3", help="clips x crops of a video; as it was tested")
-    parser.add_argument(
-        "--output", metavar="FILE", help="write a csv: video, configuration, labels, probabilities, error"
-    )
-    parser.add_argument("--class-names", metavar="FILE", help="one name a line, or .json: name -> label")
-    parser.add_argument("--prefix", metavar="DIR", help="folder that the paths in a .csv are below")
-    parser.add_argument("--backend", default="torch", help="torch (default), onnxruntime or openvino")
-    parser.add_argument("--precision", default="float32", help="float32 (default), bfloat16, float16")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
-    parser.add_argument("--device", help="cpu (default), cuda")
+    add = parser.add_argument_group("network").add_argument
+    add("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export")
+    add("--backend", default="torch", metavar="B", help="torch, onnxruntime, openvino")
+    add("--precision", default="float32", metavar="P", help="float32, bfloat16, float16")
+    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
+    add("--device", metavar="D", help="cpu, cuda; default: cpu")
+    add = parser.add_argument_group("budget").add_argument
+    add("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds a view; default: any")
+    add("--max-latency-ms", type=float, metavar="X", help="a view, of an export that measured it; default: any")
+    add("--min-accuracy", type=float, metavar="X", help="per cent of the table's metric; default: any")
+    add("--configuration", metavar="C", help="this one, such as 0.63-50-3; default: by the budget")
+    add = parser.add_argument_group("answers").add_argument
+    add("--top-k", type=int, metavar="N", help="labels of a video; default: 5, or all above --threshold")
+    add("--threshold", type=float, metavar="P", help="least probability of a label; default: none")
+    add("--views", type=_views, metavar="10x3", help="clips x crops of a video; default: as it was tested")
+    text = "write a csv: video, configuration, labels, probabilities, error; default: only print"
+    add("--output", metavar="FILE", help=text)
+    add = parser.add_argument_group("files").add_argument
+    text = "one name a line, or .json: name -> label; default: those of the model"
+    add("--class-names", metavar="FILE", help=text)
+    add("--prefix", metavar="DIR", help="folder that the paths in a .csv are below; default: as check_data finds it")
     return parser

@@ -15,6 +15,7 @@ from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.prepare_text import print_summary
 from mutualnet3d.config import load_config, load_config_text
 from mutualnet3d.errors import ConfigError, DataError, WeightsError
+from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import build_model
 from mutualnet3d.models.weight_files import read_weight_file
@@ -128,41 +129,39 @@ def _try_weights(plan: Plan, configs: Path, trust_pickle: bool) -> None:
     _logger.info("initial weights: %s", report)
 
 
+HELP = """
+FOLDER may have train/ and val/ (and test/) with a sub-folder per class each: that division is kept.
+Written to DIR: train.csv, val.csv, test.csv, classes.txt, config.yaml, recipe.yaml, and videos.csv,
+which says of every video where it went and why. Every video is decoded once; none is changed.
+
+Clips of one film never stand in two lists. Which belong together is read from the names, or
+--group-by says it: a pattern searched in the path below the class's folder, without suffix, of
+which the first group counts.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="prepare_data.py",
-        description="From a folder of videos, one sub-folder per class, to lists and a config that tools/run_net.py "
-        "trains with. Every video is decoded once; none is changed or copied.",
-        epilog="FOLDER may have train/ and val/ (and test/) with a sub-folder per class each: that division is kept. "
-        "Written to DIR: train.csv, val.csv, test.csv, classes.txt, config.yaml, recipe.yaml, and videos.csv, which "
-        "says of every video where it went and why. Exit status: 0 done, 1 an error that the message explains, 2 wrong "
-        "usage, 130 stopped by Ctrl-C.",
+    parser = tool_parser(
+        "From a folder of videos, a sub-folder per class, to lists and a config for run_net.py.",
+        "prepare_data",
+        "python tools/prepare_data.py my_videos --output my_data",
+        HELP,
     )
     parser.add_argument("folder", metavar="FOLDER", help="holds one sub-folder of videos per class")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--val-share", type=float, default=0.2, metavar="X", help="of the videos of each class; 0.2")
-    parser.add_argument(
-        "--test-share",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="a third part of its own; 0: val is the test list too",
-    )
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="slow", help="the kind of network; slow")
-    parser.add_argument("--epochs", type=int, metavar="N", help="of training; default: by the number of videos")
-    parser.add_argument("--weights", metavar="FILE", help="start from a trained network: model.pyth, or PySlowFast's")
-    parser.add_argument(
-        "--group-by",
-        metavar="REGEX",
-        help="what the names of clips of one film have in common: searched in the path below the class's folder, "
-        "without suffix; the first group counts. No film is in two lists. Default: the name without _c01, _clip3, "
-        "_10_20, _7",
-    )
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="videos at a time; all cores"
-    )
-    parser.add_argument(
-        "--trust-pickle", action="store_true", help="as for run_net.py: a file that can run code, of --weights"
-    )
-    parser.add_argument("--force", action="store_true", help="replace the files of an earlier preparation in DIR")
+    add = parser.add_argument_group("files").add_argument
+    add("--output", required=True, metavar="DIR", help="folder to write")
+    add("--force", action="store_true", help="replace the files of an earlier preparation in DIR")
+    text = "videos at a time; default: all cores"
+    add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
+    add = parser.add_argument_group("lists").add_argument
+    add("--val-share", type=float, default=0.2, metavar="X", help="of the videos of each class")
+    add("--test-share", type=float, default=0.0, metavar="X", help="a third part; at 0 val is the test list too")
+    text = "what clips of one film have in common; default: the name without _c01, _clip3, _10_20, _7"
+    add("--group-by", metavar="REGEX", help=text)
+    add = parser.add_argument_group("training").add_argument
+    add("--recipe", choices=sorted(RECIPES), default="slow", help="the kind of network")
+    add("--epochs", type=int, metavar="N", help="of training; default: by the number of videos")
+    add("--weights", metavar="FILE", help="model.pyth or PySlowFast's, to start from; default: none")
+    text = "as for run_net.py: --weights may be a file that can run code"
+    add("--trust-pickle", action="store_true", help=text)
     return parser

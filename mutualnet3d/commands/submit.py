@@ -16,6 +16,7 @@ from mutualnet3d.commands.guard import guarded
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.help import tool_parser
 
 _GRACE = 60.0  # seconds in which machine 0 queues a stopped job again before another machine reports its end
 
@@ -105,28 +106,36 @@ def executor(options: argparse.Namespace):
     return found
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = tool_parser(
+        "Submit one SLURM job that runs run_net.py on several machines.",
+        "submit_slurm",
+        "python tools/submit_slurm.py --nodes 2 --gpus 8 --cfg configs/Kinetics/MN_SLOW_8x8.yaml NUM_GPUS 8",
+        "From --cfg on the words are those of run_net.py. The job is queued again at its time limit\n"
+        "and when it is preempted, and goes on where it stopped. Needs pip install 'mutualnet3d[slurm]'.",
+        "exit status: 0 submitted, 1 an error that the message explains, 2 wrong usage",
+    )
+    parser.usage, parser.allow_abbrev = "%(prog)s [options] --cfg FILE [FILE ...] [KEY VALUE ...]", False
+    add = parser.add_argument_group("machines").add_argument
+    add("--nodes", type=int, default=1, metavar="N", help="how many")
+    add("--gpus", type=int, default=8, metavar="N", help="GPUs of each, a process each")
+    add("--processes", type=int, default=1, metavar="N", help="processes of each where --gpus is 0")
+    add("--cpus-per-process", type=int, default=8, metavar="N", help="cores, most of which decode")
+    add = parser.add_argument_group("time").add_argument
+    add("--hours", type=float, default=24.0, metavar="H", help="time limit")
+    add("--requeues", type=int, default=20, metavar="N", help="how often the time limit may be reached")
+    add("--seconds-to-save", type=int, default=120, metavar="S", help="from the announcement to the limit")
+    add = parser.add_argument_group("job").add_argument
+    add("--partition", metavar="P", help="of the cluster; default: its own default")
+    add("--slurm", nargs="+", default=[], metavar="NAME=VALUE", help="more of sbatch's; default: none")
+    add("--folder", default="slurm_jobs", metavar="DIR", help="logs and the job; must be seen by all machines")
+    add("--cluster", default="slurm", choices=("slurm", "local"), help="local: on this machine")
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Submit one job. Exit status: 0 submitted, 1 an error that the message explains."""
-    parser = argparse.ArgumentParser(
-        description="Submit one SLURM job that runs tools/run_net.py on several machines. It is queued again at its "
-        "time limit and when it is preempted, and goes on where it stopped.",
-        usage="%(prog)s [options] --cfg FILE [FILE ...] [KEY VALUE ...]",
-        epilog="From --cfg on the words are those of tools/run_net.py.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--nodes", type=int, default=1, help="machines; 1")
-    parser.add_argument("--gpus", type=int, default=8, help="GPUs of a machine, a process each; 8")
-    parser.add_argument("--processes", type=int, default=1, help="processes of a machine where --gpus is 0; 1")
-    parser.add_argument("--cpus-per-process", type=int, default=8, help="cores, most of which decode; 8")
-    parser.add_argument("--hours", type=float, default=24, help="time limit; 24")
-    parser.add_argument("--requeues", type=int, default=20, help="how often the time limit may be reached; 20")
-    parser.add_argument("--seconds-to-save", type=int, default=120, help="from the announcement to the limit; 120")
-    parser.add_argument("--partition", help="of the cluster")
-    parser.add_argument(
-        "--slurm", nargs="+", default=[], metavar="NAME=VALUE", help="more of sbatch's: account=a qos=b"
-    )
-    parser.add_argument("--folder", default="slurm_jobs", help="logs and the job; must be seen by all machines")
-    parser.add_argument("--cluster", default="slurm", choices=("slurm", "local"), help="local: on this machine")
+    parser = _parser()
     words = list(sys.argv[1:] if argv is None else argv)
     at = words.index("--cfg") if "--cfg" in words else len(words)
     options, words = parser.parse_args(words[:at]), words[at:]

@@ -138,9 +138,9 @@ def _base_folder(csv: Path, listed: list[str]) -> str:
 
 
 HELP = """
-A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in it. Their
-paths are relative to --prefix; without it to the folder of the csv, or the one above, or the one
-above that, whichever holds one of the videos first; or else to the current folder.
+A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in
+it. Their paths are relative to --prefix; without it to the folder of the csv, or the one above, or
+the one above that, whichever holds one of the videos first; or else to the current folder.
 """
 
 
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     work.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
     work.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder")
     work.add_argument("--time-limit", type=float, default=300.0, metavar="S", help="seconds per file")
-    text = "file for the paths of those that are unusable, one a line; a last line on standard error counts them"
+    text = "file for the paths of those that cannot be used, one a line; default: only printed"
     work.add_argument("--unusable", metavar="LIST", help=text)
     options = parser.parse_args(arguments)
     frames, seconds, unusable = 0, 0.0, []

@@ -17,7 +17,7 @@ def parser_of(monkeypatch, capsys):
     """``parser_of(tool)``: (its parser, what --help prints)."""
 
     def ask(path):
-        module = re.search(r"^from (mutualnet3d\.\S+) import main$", path.read_text(), re.MULTILINE)[1]
+        module = re.search(r"^ *from (mutualnet3d\.\S+) import main\b", path.read_text(), re.MULTILINE)[1]
         parsers = []
         original = argparse.ArgumentParser.print_help
         monkeypatch.setattr(argparse.ArgumentParser, "print_help", lambda self: parsers.append(self) or original(self))

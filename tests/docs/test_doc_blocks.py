@@ -23,6 +23,7 @@ RUN_BY = (
     ("README.md", "tools/calibrate_net.py", f"{README_TEST}::test_the_commands_after_training"),
     ("README.md", "AdaptivePredictor.load", f"{README_TEST}::test_the_code_of_the_readme_runs"),
     ("docs/custom_data.md", "", "tests/docs/test_custom_data_guide.py::test_every_block_prints_what_the_guide_quotes"),
+    ("docs/own_videos.md", "", "tests/docs/test_own_videos_guide.py::test_every_block_prints_what_the_guide_quotes"),
     ("docs/index.md", "configs/Demo/MN_SLOWFAST_SYNTHETIC.yaml", f"{PAGE_TEST}::test_the_first_command"),
     ("docs/index.md", "AdaptivePredictor.load", f"{PAGE_TEST}::test_code_about_a_run"),
     ("docs/concepts/configurations.md", "ConfigurationSpace", f"{PAGE_TEST}::test_the_space"),
@@ -30,6 +31,7 @@ RUN_BY = (
     ("docs/from_pyslowfast.md", "load_weights", f"{PAGE_TEST}::test_weights_of_pyslowfast"),
     ("docs/activation_maps.md", "tools/activation_maps_net.py", f"{PAGE_TEST}::test_activation_maps"),
     ("docs/activation_maps.md", "import activation_maps", f"{PAGE_TEST}::test_maps_in_python"),
+    ("docs/web_page.md", "import PageModel", f"{PAGE_TEST}::test_the_page_in_python"),
     ("docs/tools.md", "", f"{PAGE_TEST}::test_tools_after_training"),
 )
 BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.runs]

@@ -112,6 +112,13 @@ def test_maps_in_python(tiny_run):
     assert names["maps"].at_clip().shape == (2, 4, 32, 32)
 
 
+def test_the_page_in_python(clone):
+    shutil.copy(clone / "video.mp4", clone / "golf.mp4")
+    names = {}
+    exec(block("docs/web_page.md", "import PageModel"), names)
+    assert names["given"].evidence.pictures
+
+
 def test_tools_after_training(clone, caplog):
     """docs/tools.md: every command is one of the README's, which test_readme runs; but for the query that fails."""
     readme = block("README.md", "tools/calibrate_net.py")
