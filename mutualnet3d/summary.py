@@ -136,6 +136,7 @@ def _commands(table: QueryTable | None, output: Path, logs: bool) -> list[tuple[
         return [(test, "accuracies, and the query table"), *board]
     commands = [
         (f"{_tool('query')} {folder} --max-gmacs {_budget(table):g}", "the best configuration for a budget"),
+        (f"{_tool('predict')} --model {folder} FILES ...", "what videos or pictures show"),
         (f"{_tool('export')} --model {folder} --output {shlex.quote(str(output / 'export'))}", "files for deployment"),
         (f"{_tool('report')} {folder}", "the page again; --compare OTHER_OUTPUT_DIR"),
     ]

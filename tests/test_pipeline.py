@@ -99,7 +99,7 @@ def test_the_summary_names_the_files_and_commands_that_there_are(finished, capfd
     assert named == LEFT - {".in_use"}
     commands = [shlex.split(line, comments=True) for line in re.findall(r"^  (python .*)$", said, re.MULTILINE)]
     assert [Path(words[1]).name for words in commands] == [
-        f"{name}_net.py" for name in ("query", "export", "report", "demo")
+        f"{name}_net.py" for name in ("query", "predict", "export", "report", "demo")
     ]
     for words in commands:
         assert (ROOT / words[1]).is_file()
