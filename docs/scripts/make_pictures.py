@@ -75,7 +75,11 @@ def draw_configurations() -> Figure:
     costs = complexities(model, shown, crop=TEST_CROP)
     figure = new_figure(9.0, 4.3)
     axes = canvas(figure, [0.01, 0.0, 0.98, 1.0], 27, 12.9)
-    for x, text in ((5.6, "width: channels of each layer"), (15.0, "spatial x temporal: frames"), (24.0, "cost")):
+    for x, text in (
+        (5.6, "width: channels of each layer"),
+        (15.0, "spatial x temporal: frames"),
+        (23.6, "cost at test crop 256"),
+    ):
         axes.text(x, 12.3, text, ha="center", fontsize=9.5, color=INK, weight="bold")
     for row, configuration in enumerate(shown):
         y, cost = 10.0 - 4.0 * row, costs[configuration]
