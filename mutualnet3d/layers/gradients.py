@@ -23,8 +23,8 @@ _in_place: ContextVar[bool] = ContextVar("gradients_in_place", default=False)
 def gradients_in_place(enabled: bool = True) -> Iterator[None]:
     """Narrowed convolutions and linear layers that run in the body write their weights' gradients in place.
 
-    It is for ``backward()``, which accumulates in ``.grad``: hooks on those parameters do not see these gradients, and
-    ``torch.autograd.grad`` does not return them. The backward pass may run after the body.
+    It is for ``backward()``, which accumulates in ``.grad``: ``torch.autograd.grad`` does not return these gradients.
+    Parameters with hooks keep autograd's way. The backward pass may run after the body.
     """
     token = _in_place.set(enabled)
     try:
@@ -37,9 +37,15 @@ def narrow_parameter(parameter: torch.Tensor, dims: tuple[Channels, ...], width:
     """The active part of ``parameter`` at ``width``; ``dims``: the channels along its first dimensions."""
     if all(channels.count(width) == channels.size for channels in dims):
         return parameter
-    if _in_place.get() and parameter.is_leaf and parameter.requires_grad and torch.is_grad_enabled():
+    if _in_place.get() and torch.is_grad_enabled() and _is_plain_leaf(parameter):
         return _Narrow.apply(parameter, dims, width)
     return _narrow(parameter, dims, width)
+
+
+def _is_plain_leaf(parameter: torch.Tensor) -> bool:
+    """Whether ``backward()`` does no more with its gradient than to add it: no hook waits for it."""
+    hooked = parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return parameter.is_leaf and parameter.requires_grad and not hooked
 
 
 def _narrow(tensor: torch.Tensor, dims: tuple[Channels, ...], width: float) -> torch.Tensor:

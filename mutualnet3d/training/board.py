@@ -120,7 +120,7 @@ class Board:
         if self._writer is None:
             return
         for entry in table.entries:
-            self._writer.add_scalar(f"query_table_{table.metric_name}/{entry.configuration}", entry.accuracy, self.step)
+            self._writer.add_scalar(f"query_table_{table.metric}/{entry.configuration}", entry.accuracy, self.step)
         self._writer.add_text("query_table", to_markdown(table), self.step)
 
 

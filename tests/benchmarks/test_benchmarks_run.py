@@ -22,7 +22,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "deployed.py": [
         *("--networks", "x3d", "--widths", 0.63, "--threads", 1, "--crop", 64, "--repeats", 1, "--backends", "torch")
     ],
-    "faults.py": ["--times", 1, "--only", "while saving"],
+    "faults.py": ["--times", 1, "--only", "kill -9 while saving"],
     "grid_evaluation.py": [
         *("--cfg", RECIPE, "--data", "{data}", "--videos", 2, "--counts", 1, 2, "--rounds", 1, *OVERRIDES)
     ],
@@ -32,7 +32,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "test_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
     "worker_memory.py": [
-        *("--clips", 800, "--every", 100, "--warm-up", 200, "--bound", 4, "--cfg", RECIPE, *OVERRIDES),
+        *("--clips", 120, "--every", 20, "--warm-up", 40, "--bound", 1000, "--cfg", RECIPE, *OVERRIDES),
         *("DATA.PATH_TO_DATA_DIR", "{data}", "DATA_LOADER.NUM_WORKERS", 1),
     ],
 }
@@ -47,7 +47,7 @@ SAYS = {
     "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
     "test_loader.py": r"ours, uint8 \| [\d.]+ \|",
     "train_loader.py": r"loader / ours, processor \| [\d.]+ \|",
-    "worker_memory.py": r"worker 0: [+-][\d.]+ MB resident, .*\n800 clips in \d+ s: flat",
+    "worker_memory.py": r"worker 0: [+-][\d.]+ MB resident, .*\n120 clips in \d+ s: flat",
 }
 
 

@@ -97,6 +97,7 @@ def test_the_command(videos, broken, tmp_path):
 
 def test_exit_codes(videos, capsys):
     assert check.main([str(videos[0]), "--workers", "1"]) == 0
+    assert capsys.readouterr().err.startswith("1 files, 0 unusable; ")
     assert check.main(["nowhere.csv"]) == 2
     assert capsys.readouterr().err.startswith("check_data.py: nowhere.csv: cannot be read")
     with pytest.raises(SystemExit, match="2"):

@@ -100,7 +100,7 @@ def test_a_worker_is_killed(tiny_data, tmp_path, monkeypatch):
             (worker,) = self.loader._iterator._workers
             os.kill(worker.pid, signal.SIGKILL)
             worker.join()
-        original(self, epoch, iteration, batch, lr)
+        return original(self, epoch, iteration, batch, lr)
 
     monkeypatch.setattr(loop._Run, "train_iteration", killing)
     with pytest.raises(ResourceError, match=r"worker .* was killed.*lower DATA_LOADER.NUM_WORKERS \(now 1\)"):

@@ -112,7 +112,7 @@ def test_minimum_accuracy():
     assert t.best(min_accuracy=60.5).configuration == B
     assert t.best(min_accuracy=66.0).configuration == B
     assert t.best(max_gmacs=54.5, min_accuracy=60).configuration == C
-    with pytest.raises(BudgetError, match=r"reaches 80 top1.*1\.0-224-8, reaches 70\.00"):
+    with pytest.raises(BudgetError, match=r"reaches 80 top-1.*1\.0-224-8, reaches 70\.00"):
         t.best(min_accuracy=80)
     with pytest.raises(BudgetError, match=r"reaches 68"):
         t.best(max_gmacs=20, min_accuracy=68)

@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, capsys):
         (
             "independent",
             [*keys("independent"), "MUTUALNET.FIXED", "1.0-32-4"],
-            "FIXED 0.8-20-2, the config says 1.0-32",
+            "FIXED 0.8-20-2, the config says 1.0-32-4",
         ),
     ):
         cfg = tiny_cfg("OUTPUT_DIR", str(runs / name), "DATA.PATH_TO_DATA_DIR", str(tiny_data), *overrides)
