@@ -109,7 +109,7 @@ class Sections:
             overrides = [*TINY, "TEST.NUM_ENSEMBLE_VIEWS", 1, "DATA_LOADER.NUM_WORKERS", 0]
             return grid_evaluation.measure(mn.load_config(SMALL, overrides), [VideoEntry(path, 0)] * 2, [2], 1)
         cfg = mn.load_config(SMALL, grid_evaluation.VIEWS)
-        return grid_evaluation.measure(cfg, [VideoEntry(path, 0)] * 8, [3, 9], 5)
+        return grid_evaluation.measure(cfg, [VideoEntry(path, 0)] * 24, [3, 9], 2)
 
 
 SECTIONS = (
