@@ -47,7 +47,7 @@ from tiny import OVERRIDES, RECIPE, write_data  # noqa: E402
 
 EPOCHS, PER_EPOCH = 3, 4
 SHORT = ["SOLVER.MAX_EPOCH", EPOCHS, "QUERY_TABLE.CONFIGURATIONS", ["1.0-32-4", "0.63-20-2", "0.8-32-2"]]
-SHORT += ["CALIBRATION.NUM_BATCHES", 4, "TEST.BATCH_SIZE", 1]
+SHORT += ["CALIBRATION.NUM_BATCHES", 24, "TEST.BATCH_SIZE", 1]
 PARTS = {  # what is said when a part begins and when it ends
     "training": (f"epoch 1/{EPOCHS} 1/", f"epoch {EPOCHS}: validation"),
     "calibration": ("calibrating", "testing"),
