@@ -27,9 +27,9 @@ from mutualnet3d.streaming.busy import BusyProcesses
 from mutualnet3d.streaming.clips import ClipBuffer
 from mutualnet3d.streaming.governor import BudgetGovernor
 from mutualnet3d.streaming.overlay import Overlay
+from mutualnet3d.streaming.player import Pace, StreamPlayer
 from mutualnet3d.streaming.records import StreamReport
 from mutualnet3d.streaming.rehearsal import candidates, rehearse
-from mutualnet3d.streaming.session import Pace, Session
 from mutualnet3d.streaming.source import CameraSource, FileSource, open_source
 from mutualnet3d.streaming.timeline import Timeline
 from mutualnet3d.streaming.writer import VideoWriter
@@ -86,14 +86,14 @@ def _run(arguments: argparse.Namespace, stop: list) -> None:
         budgets = Timeline.parse(_budgets(arguments), percent_of=most_accurate.latency_ms)
         governor = BudgetGovernor(points, budgets.at(0))
         print_points(governor.front, predictor.switching)
-        _stream(arguments, stop, source, Session(predictor, governor, buffer, budgets))
+        _stream(arguments, stop, source, StreamPlayer(predictor, governor, buffer, budgets))
 
 
 def _budgets(arguments: argparse.Namespace) -> str:
     return arguments.schedule or arguments.budget_ms or "100%"
 
 
-def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | CameraSource, session: Session) -> None:
+def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | CameraSource, player: StreamPlayer) -> None:
     overlay = Overlay(source.size)
     pace = Pace(real_time=arguments.realtime and not source.live)
     try:
@@ -101,13 +101,13 @@ def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | Came
             VideoWriter(arguments.output, source.size, source.fps) as writer,
             BusyProcesses(Timeline.parse(arguments.busy or "0")) as busy,
         ):
-            for frame, screen in session.play(source, source.fps, pace):
+            for frame, screen in player.play(source, source.fps, pace):
                 writer.write(overlay.draw(frame.image, screen), frame.number)
                 busy.at(frame.time_s)
                 if stop or (arguments.seconds is not None and frame.time_s >= arguments.seconds):
                     break
     finally:
-        report = session.report()
+        report = player.report()
         _write(arguments, report)
         print_report(report)
     if not (report.clips or stop):

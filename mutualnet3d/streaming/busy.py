@@ -21,7 +21,7 @@ class BusyProcesses:
         """Start or end processes until there are as many as the timeline says for ``second``."""
         wanted = round(self._counts.at(second))
         while len(self._processes) < wanted:
-            # A session of their own: Ctrl-C in the terminal is ours to handle.
+            # In a process group of their own: Ctrl-C in the terminal is ours to handle.
             self._processes.append(subprocess.Popen([sys.executable, "-S", "-c", _SPIN], start_new_session=True))
         while len(self._processes) > wanted:
             _end(self._processes.pop())

@@ -12,8 +12,8 @@ from mutualnet3d.query_table import Entry
 from mutualnet3d.streaming.busy import BusyProcesses
 from mutualnet3d.streaming.clips import ClipBuffer
 from mutualnet3d.streaming.governor import BudgetGovernor, OperatingPoint
+from mutualnet3d.streaming.player import Pace, StreamPlayer
 from mutualnet3d.streaming.rehearsal import candidates, rehearse
-from mutualnet3d.streaming.session import Pace, Session
 from mutualnet3d.streaming.source import StreamFrame
 from mutualnet3d.streaming.timeline import Timeline
 
@@ -55,16 +55,16 @@ def frames(count):
     return (StreamFrame(n, n / FPS, np.full((8, 8, 3), n, np.uint8)) for n in range(count))
 
 
-def session(predictor, budgets="60"):
+def player(predictor, budgets="60"):
     points = [OperatingPoint(c, ms + 1, 50 + ms) for c, ms in MS.items()]
     budgets = Timeline.parse(budgets)
     buffer = ClipBuffer(Preprocessing(ClipSpec(2, 2, FPS), 8, 8, (0.5,) * 3, (0.5,) * 3), FPS, stride=2)
-    return Session(predictor, BudgetGovernor(points, budgets.at(0)), buffer, budgets)
+    return StreamPlayer(predictor, BudgetGovernor(points, budgets.at(0)), buffer, budgets)
 
 
 def test_every_clip_is_predicted_and_every_frame_is_shown():
     predictor = Predictor()
-    stream = session(predictor)
+    stream = player(predictor)
     shown = list(stream.play(frames(20), FPS))
     report = stream.report()
     assert [frame.number for frame, _ in shown] == list(range(20))
@@ -79,7 +79,7 @@ def test_every_clip_is_predicted_and_every_frame_is_shown():
 
 
 def test_a_budget_halved_and_restored():
-    stream = session(Predictor(), "0:60,4:30,8:60")
+    stream = player(Predictor(), "0:60,4:30,8:60")
     shown = list(stream.play(frames(120), FPS))
     report = stream.report()
     assert all(clip.within for clip in report.clips)  # the switch comes before the first clip under the new budget
@@ -99,7 +99,7 @@ def test_a_budget_halved_and_restored():
 
 def test_load_from_outside():
     load = [1.0]
-    stream = session(Predictor(load=lambda: load[0]))
+    stream = player(Predictor(load=lambda: load[0]))
     for frame, _ in stream.play(frames(100), FPS):
         load[0] = 2.0 if 40 <= frame.number < 70 else 1.0
     report = stream.report()
@@ -109,13 +109,13 @@ def test_load_from_outside():
 
 def test_real_time_waits_and_leaves_clips_out():
     clock = Clock()
-    stream = session(Predictor(clock=clock))
+    stream = player(Predictor(clock=clock))
     for frame, _ in stream.play(frames(20), FPS, Pace(True, clock, clock.sleep)):
         assert frame.time_s <= clock() <= frame.time_s + 0.05
     assert (len(stream.report().clips), stream.report().skipped) == (9, 0)
 
     clock = Clock()
-    stream = session(
+    stream = player(
         Predictor(load=lambda: 25.0, clock=clock), "5000"
     )  # a clip takes 1 s and more, one is due every 0.2 s
     list(stream.play(frames(100), FPS, Pace(True, clock, clock.sleep)))
@@ -127,7 +127,7 @@ def test_real_time_waits_and_leaves_clips_out():
 
 
 def test_report_before_the_first_clip():
-    stream = session(Predictor())
+    stream = player(Predictor())
     list(stream.play(frames(2), FPS))
     summary = stream.report().summary()
     assert (summary["clips"], summary["within"], summary["phases"]) == (0, None, [])
@@ -136,7 +136,7 @@ def test_report_before_the_first_clip():
 
 
 def test_lines_are_in_the_order_of_time():
-    stream = session(Predictor(), "0:60,4:30")
+    stream = player(Predictor(), "0:60,4:30")
     list(stream.play(frames(60), FPS))
     lines = stream.report().lines()
     assert [line["time_s"] for line in lines] == sorted(line["time_s"] for line in lines)

@@ -36,7 +36,7 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
 
 
-class Session:
+class StreamPlayer:
     """One stream at one predictor.
 
     Args:
