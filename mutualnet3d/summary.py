@@ -136,10 +136,11 @@ def _commands(table: QueryTable | None, output: Path, logs: bool) -> list[tuple[
         return [(test, "accuracies, and the query table"), *board]
     commands = [
         (f"{_tool('query')} {folder} --max-gmacs {_budget(table):g}", "the best configuration for a budget"),
-        (f"{_tool('predict')} --model {folder} FILES ...", "what videos or pictures show"),
         (f"{_tool('export')} --model {folder} --output {shlex.quote(str(output / 'export'))}", "files for deployment"),
         (f"{_tool('report')} {folder}", "the page again; --compare OTHER_OUTPUT_DIR"),
     ]
+    if "boxes" not in table.provenance:
+        commands.insert(1, (f"{_tool('predict')} --model {folder} FILES ...", "what videos or pictures show"))
     if table.provenance.get("frames", 0) is not None:
         people = " --detector --download" if "boxes" in table.provenance else ""
         demo = f"{_tool('demo')} {folder} --input VIDEO.mp4 --output OUT.mp4{people}"

@@ -103,6 +103,8 @@ def test_the_summary_names_the_files_and_commands_that_there_are(finished, capfd
     ]
     for words in commands:
         assert (ROOT / words[1]).is_file()
+        module = ROOT / "mutualnet3d" / "commands" / Path(words[1]).name.replace("_net.py", ".py")
+        assert 'if __name__ == "__main__":' in module.read_text()  # how it is called where there is no clone
         assert str(output) in words
     assert query(commands[0][2:]) == 0
     print_usage(None, output)

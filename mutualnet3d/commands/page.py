@@ -71,3 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
     add("--device", metavar="D", help="cpu, cuda; default: cpu")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -190,3 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--class-names", metavar="FILE", help=text)
     add("--prefix", metavar="DIR", help="folder that the paths in a .csv are below; default: as check_data finds it")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

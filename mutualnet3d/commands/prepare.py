@@ -165,3 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "as for run_net.py: --weights may be a file that can run code"
     add("--trust-pickle", action="store_true", help=text)
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

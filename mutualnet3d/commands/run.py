@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 from mutualnet3d.allocator import keep_large_blocks
@@ -21,8 +22,8 @@ python tools/run_net.py --cfg configs/Kinetics/MN_SLOWFAST_4x16.yaml NUM_GPUS 8 
 """.strip()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a config. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
+def run_parser() -> argparse.ArgumentParser:
+    """Of ``tools/run_net.py``; ``parse_arguments`` takes it."""
     parser = argument_parser("Train, calibrate, test and tabulate, each as the config enables it.", "run_net", EXAMPLE)
     parser.add_argument(
         "--trust-pickle",
@@ -30,7 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="read CHECKPOINT_FILE_PATH (of TRAIN or TEST) even where it holds more than tensors and plain values: it "
         "can then run any code, so only files whose maker you trust",
     )
-    arguments = parse_arguments(argv, parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a config. Exit status: 0 done, 1 an error that the message explains, 130 stopped by Ctrl-C."""
+    arguments = parse_arguments(argv, run_parser())
 
     def body() -> None:
         setup_logging()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.commands.run import run_parser
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
 from mutualnet3d.errors import ConfigError
@@ -145,10 +146,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--slurm: write NAME=VALUE")
 
     def body() -> None:
-        arguments = parse_arguments(words)
+        command = (*words, "NUM_GPUS", str(options.gpus))
+        arguments = parse_arguments(command, run_parser())
         load_config(arguments.cfg_files, arguments.overrides)  # what is wrong is said now, not when the job starts
-        number = ["NUM_GPUS", str(options.gpus)]
-        job = executor(options).submit(TrainingJob((*words, *number), options.gpus or options.processes))
+        job = executor(options).submit(TrainingJob(command, options.gpus or options.processes))
         each = f"{options.gpus} GPUs" if options.gpus else f"{options.processes} processes on CPUs"
         print(f"submitted job {job.job_id}: {options.nodes} x {each}; log of machine 0: {job.paths.stdout}")
 

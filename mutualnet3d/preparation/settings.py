@@ -37,6 +37,7 @@ _LENGTHS = {
     (True, False): (40000, 30, 196),
     (True, True): (4000, 10, 40),
 }
+_DIRECTION = re.compile(r"(?<![a-z])(left|right|links|rechts)(?![a-z])|clockwise", re.IGNORECASE)
 _NETWORK = ("RESNET", "SLOWFAST", "X3D", "NONLOCAL")  # nodes that say what a network is, and these keys:
 _NETWORK_KEYS = (
     *("MODEL.ARCH", "DATA.NUM_FRAMES", "DATA.TRAIN_CROP_SIZE", "DATA.TRAIN_JITTER_SCALES", "DATA.INPUT_CHANNEL_NUM"),
@@ -186,7 +187,7 @@ def _clips(cfg: CfgNode, facts: _Facts, pretrained: bool) -> list[Setting]:
 
 
 def _directions(labels: Sequence[str]) -> list[Setting]:
-    named = [label for label in labels if re.search(r"left|right|links|rechts|clockwise", label, re.IGNORECASE)]
+    named = [label for label in labels if _DIRECTION.search(label)]
     if not named:
         return []
     return [Setting("DATA.RANDOM_FLIP", False, f"{named[0]}: a mirrored clip would be of another class")]

@@ -82,7 +82,7 @@ def cluster(tmp_path, monkeypatch):
 def test_what_is_submitted(cluster, capsys):
     options = ["--nodes", 2, "--gpus", 4, "--cpus-per-process", 6, "--hours", 1.5, "--partition", "video"]
     options += ["--seconds-to-save", 200, "--slurm", "account=lab", "qos=low", "--folder", cluster]
-    words = ["--cfg", str(RECIPE), "SOLVER.BASE_LR", "0.2"]
+    words = ["--cfg", str(RECIPE), "--trust-pickle", "SOLVER.BASE_LR", "0.2"]
     assert main([*map(str, options), *words]) == 0
     assert capsys.readouterr().out == f"submitted job 42: 2 x 4 GPUs; log of machine 0: {cluster}/42_0_log.out\n"
     lines = {line for line in (cluster / "42_submission.sh").read_text().splitlines() if line.startswith("#SBATCH")}
@@ -98,6 +98,8 @@ def test_what_is_wrong_is_said_before_a_job_waits(tmp_path, monkeypatch, caplog)
     folder = ["--folder", str(tmp_path / "jobs")]
     assert main([*folder, "--cfg", str(RECIPE), "SOLVER.BASE_LRR", "1"]) == 1
     assert "SOLVER.BASE_LRR" in caplog.text
+    assert main([*folder, "--gpus", "3", "--cfg", str(RECIPE), "TRAIN.BATCH_SIZE", "16"]) == 1
+    assert "TRAIN.BATCH_SIZE" in caplog.text
     assert main([*folder, "--cfg", str(RECIPE)]) == 1
     assert "Could not detect" in caplog.text
     assert "--cluster local runs the job on this machine" in caplog.text

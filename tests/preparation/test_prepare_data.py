@@ -200,6 +200,15 @@ def test_settings_load_whatever_the_machine_and_the_data(machine, recipe, weight
         assert ("Kinetics" in plan.recipe) == (bool(weights) or (machine.gpus > 0 and train >= 5000))
 
 
+@pytest.mark.parametrize(
+    ("label", "flips"), [("turn left", False), ("Right_turn", False), ("anticlockwise", False), ("brightening", True)]
+)
+def test_directions_in_the_names_switch_mirroring_off(label, flips):
+    report = VideoReport("x", "ok", 300, 30.0, 64, 48, seconds=10.0)
+    plan = choose_settings(["a", label], [report], 24, MACHINES["cpu"], str(CONFIGS))
+    assert flips == mn.load_config(CONFIGS / plan.recipe, plan.overrides()).DATA.RANDOM_FLIP
+
+
 def test_a_full_size_network_on_a_cpu_is_cropped_smaller():
     network = mn.load_config(CONFIGS / "Kinetics" / "MN_SLOW_8x8.yaml", ["DATA.SAMPLING_RATE", 4])
     report = VideoReport("x", "ok", 300, 30.0, 64, 48)

@@ -130,7 +130,9 @@ def test_the_cost_is_that_of_a_square_and_the_table_says_so(detection_run):
 
 def test_the_printed_example_has_boxes(detection_run, capsys):
     print_usage(detection_run.table, detection_run.output)
-    assert "model(clip, best.configuration, boxes)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "model(clip, best.configuration, boxes)" in said
+    assert "predict_net.py" not in said  # which refuses detection networks
 
 
 def test_the_same_run_again_trains_and_scores_nothing(detection_run, monkeypatch):
