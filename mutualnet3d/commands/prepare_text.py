@@ -44,19 +44,18 @@ def print_summary(
     _division(say, found, parts)
     say()
     say(f"Written to {output}: the lists, the classes' names, {TABLE} (where each video went) and {CONFIG}:")
+    settings = {setting.key: setting for setting in plan.settings}
     for key in ("SOLVER.MAX_EPOCH", "TRAIN.BATCH_SIZE", "DATA.SAMPLING_RATE", "TEST.NUM_ENSEMBLE_VIEWS", "NUM_GPUS"):
-        setting = next(each for each in plan.settings if each.key == key)
-        say(f"  {key} {setting.value}   # {setting.why}")
-    say(f"  the network: configs/{plan.recipe}" + (", from your weights" if _has_weights(plan) else ", from scratch"))
+        say(f"  {key} {settings[key].value}   # {settings[key].why}")
+    say(
+        f"  the network: configs/{plan.recipe}"
+        + (", from your weights" if "TRAIN.CHECKPOINT_FILE_PATH" in settings else ", from scratch")
+    )
     say()
     say("Next, train and then predict:")
     trust = " --trust-pickle" if trust_pickle else ""
     say(f"  python tools/run_net.py --cfg {shlex.quote(str(output / CONFIG))}{trust}")
     say(f"  python tools/predict_net.py --model {shlex.quote(str(run))} VIDEO ...")
-
-
-def _has_weights(plan: Plan) -> bool:
-    return any(setting.key == "TRAIN.CHECKPOINT_FILE_PATH" for setting in plan.settings)
 
 
 def _name(say, title: str, items: Iterable[tuple[str, str]]) -> None:
@@ -86,19 +85,15 @@ def _classes(found: FoundVideos, checked: Checked, parts: Parts) -> Table:
     for name in ("label", "class", "videos", "sources", *used, "seconds"):
         table.add_column(Text(name), justify="left" if name == "class" else "right", overflow="fold")
     for label in labels:
-        seconds = [_seconds(report) for video, report in checked.usable if video.label == label]
+        seconds = [report.seconds or 0.0 for video, report in checked.usable if video.label == label]
         numbers = [str(of[label, part]) for part in used]
         row = [str(found.labels.index(label)), Text(visible(label)), str(len(seconds)), str(len(sources[label]))]
         table.add_row(*row, *numbers, f"{min(seconds):.1f} .. {max(seconds):.1f}")
     return table
 
 
-def _seconds(report: VideoReport) -> float:
-    return (report.frames or 0) / (report.fps or 30.0)
-
-
 def _measures(reports: Sequence[VideoReport]) -> str:
-    seconds = [_seconds(report) for report in reports]
+    seconds = [report.seconds or 0.0 for report in reports]
     rates = Counter(f"{report.fps:g}" for report in reports)
     sizes = Counter(f"{report.width} x {report.height}" for report in reports)
     return (

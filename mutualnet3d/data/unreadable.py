@@ -8,8 +8,6 @@ from pathlib import Path
 
 from mutualnet3d.output_files import UNREADABLE_FILE
 
-FILE_NAME = UNREADABLE_FILE
-
 
 class UnreadableVideos:
     """Counts unreadable videos, warns once about each and lists each once in OUTPUT_DIR/unreadable_videos.jsonl.
@@ -21,7 +19,7 @@ class UnreadableVideos:
     """
 
     def __init__(self, output_dir: str | Path, logger: logging.Logger | None = None):
-        self.path = Path(output_dir) / FILE_NAME
+        self.path = Path(output_dir) / UNREADABLE_FILE
         self.counts: Counter[str] = Counter()
         self._logger = logger or logging.getLogger(__name__)
         self._listed = _listed_paths(self.path)

@@ -13,6 +13,7 @@ from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.page.budgets import BudgetScale, scales_of
 from mutualnet3d.page.evidence import EvidenceMaps
 from mutualnet3d.predictor import AdaptivePredictor
+from mutualnet3d.predictor.choice import chosen_by_budgets
 from mutualnet3d.visualization.clips import spread
 
 MOST_CLIPS = 16  # of one video: bounds the time that an answer takes, and the memory
@@ -66,7 +67,7 @@ class PageModel:
             )
         seen = replace(description, preprocessing=spread(description.preprocessing))
         scales = scales_of(deployment.table)
-        front = {entry.configuration for scale in scales for entry in scale.entries}
+        front = chosen_by_budgets(deployment.table)
         kept = {"max_networks": len(front)} if deployment.converts else {}
         predictor = AdaptivePredictor(replace(deployment, description=seen), **kept)
         if deployment.converts:

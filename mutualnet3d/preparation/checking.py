@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mutualnet3d.data.check import VideoReport, check_videos
 from mutualnet3d.files import sha256
 from mutualnet3d.preparation.folder import PARTS, FoundVideos, Video
-
-_logger = logging.getLogger(__name__)
-_SECONDS_BETWEEN_NEWS = 15
+from mutualnet3d.progress import show_progress
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,13 @@ def check_files(found: FoundVideos, workers: int = 1, time_limit: float = 300.0)
     """
     nameless = {v.path: why for v in found.videos if (why := _unlistable(v.path))}
     videos = [video for video in found.videos if video.path not in nameless]
-    reports = _with_news(
-        check_videos([str(found.folder / v.path) for v in videos], "pyav", workers, time_limit), len(videos)
-    )
+    reports = []
+    with show_progress("checking", len(videos), "videos") as steps:
+        for report in check_videos([str(found.folder / v.path) for v in videos], "pyav", workers, time_limit):
+            reports.append(report)
+            steps.advance()
     pairs = list(zip(videos, reports, strict=True))
-    left_out = {**nameless, **{v.path: r.reason or "" for v, r in pairs if r.status != "ok"}}
+    left_out = {**nameless, **{v.path: r.reason or "an image" for v, r in pairs if r.seconds is None}}
     pairs = [(video, report) for video, report in pairs if video.path not in left_out]
     left_out |= _repeated(found.folder, [video for video, _ in pairs])
     pairs = [(video, report) for video, report in pairs if video.path not in left_out]
@@ -61,17 +59,6 @@ def _unlistable(path: str) -> str:
     except UnicodeEncodeError:
         return "the name is not UTF-8; rename it"
     return ""
-
-
-def _with_news(reports: Iterable[VideoReport], count: int) -> list[VideoReport]:
-    """All of ``reports``; says now and then how many are done."""
-    done, said = [], time.monotonic()
-    for report in reports:
-        done.append(report)
-        if time.monotonic() - said > _SECONDS_BETWEEN_NEWS:
-            said = time.monotonic()
-            _logger.info("%d of %d videos are checked", len(done), count)
-    return done
 
 
 def _repeated(folder: Path, videos: Sequence[Video]) -> dict[str, str]:

@@ -65,10 +65,6 @@ class Plan:
         """As ``load_config`` takes them."""
         return [word for setting in self.settings for word in (setting.key, setting.value)]
 
-    def value(self, key: str) -> Any:
-        """Of a setting."""
-        return next(setting.value for setting in self.settings if setting.key == key)
-
 
 @dataclass(frozen=True)
 class _Facts:
@@ -79,7 +75,7 @@ class _Facts:
 
     @classmethod
     def of(cls, reports: Sequence[VideoReport], train: int) -> _Facts:
-        seconds = sorted((r.frames or 0) / (r.fps or 30.0) for r in reports)
+        seconds = sorted(r.seconds or 0.0 for r in reports)
         fps = statistics.median(r.fps or 30.0 for r in reports)
         return cls(train, seconds[len(seconds) // 4], statistics.median(seconds), fps)
 
@@ -121,7 +117,7 @@ def choose_settings(
     settings = _network(base, network)
     cfg = load_config(f"{configs}/{path}", Plan(path, tuple(settings)).overrides())
     if full and not machine.gpus:
-        settings += _smaller_crop(network)
+        settings += _smaller_crop()
         cfg.DATA.TRAIN_CROP_SIZE = _SMALL_CROP
     settings += [
         Setting("MODEL.NUM_CLASSES", len(labels)),
@@ -156,7 +152,7 @@ def _value(cfg: CfgNode, key: str) -> Any:
     return cfg
 
 
-def _smaller_crop(network: CfgNode | None) -> list[Setting]:
+def _smaller_crop() -> list[Setting]:
     crop, why = _SMALL_CROP, "a full-size network on a CPU: a quarter of the pixels"
     return [
         Setting("DATA.TRAIN_CROP_SIZE", crop, why),

@@ -14,19 +14,18 @@ from mutualnet3d.errors import DataError
 from mutualnet3d.files import write_text
 from mutualnet3d.output_files import CONFIG_FILE as CONFIG
 from mutualnet3d.preparation.checking import Checked
-from mutualnet3d.preparation.folder import FoundVideos
+from mutualnet3d.preparation.folder import PARTS, FoundVideos
 from mutualnet3d.preparation.parts import Parts
 from mutualnet3d.preparation.settings import Plan, Setting
 
 RECIPE, CLASSES, TABLE = "recipe.yaml", "classes.txt", "videos.csv"
-LISTS = ("train", "val", "test")
 
 
 def check_free(output: Path, force: bool) -> None:
     """DataError if ``output`` holds one of the files already and ``force`` does not allow to replace them."""
     there = [
         name
-        for name in (*(f"{each}.csv" for each in LISTS), CLASSES, RECIPE, CONFIG, TABLE)
+        for name in (*(f"{each}.csv" for each in PARTS), CLASSES, RECIPE, CONFIG, TABLE)
         if (output / name).exists()
     ]
     if there and not force:
@@ -55,14 +54,15 @@ def write_all(
         Setting("DATA.PATH_TO_DATA_DIR", str(output.resolve()), "the lists"),
         Setting("DATA.PATH_PREFIX", str(found.folder.resolve()), "the folder that their paths are below"),
         Setting("OUTPUT_DIR", str(run.resolve()), "the trained network, its table and its report"),
-        *(Setting(f"{node}.{key}", value) for node in ("TRAIN", "TEST") for key, value in (("DATASET", "kinetics"),)),
+        Setting("TRAIN.DATASET", "kinetics"),
+        Setting("TEST.DATASET", "kinetics"),
         Setting("TEST.ENABLE", True),
     )
     plan = Plan(plan.recipe, (*places, *plan.settings))
     recipe = (configs / plan.recipe).read_text(encoding="utf-8")
     load_config(configs / plan.recipe, plan.overrides())
     label_of = {name: number for number, name in enumerate(found.labels)}
-    for part in LISTS:
+    for part in PARTS:
         source = part if part in parts.of.values() else ("val", "test")[part == "val"]
         lines = [_line(v.path, label_of[v.label]) for v, _ in checked.usable if parts.of[v.path] == source]
         write_text(output / f"{part}.csv", "".join(lines))

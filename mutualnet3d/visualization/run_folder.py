@@ -14,11 +14,18 @@ import numpy as np
 from mutualnet3d.config import load_config
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.class_names import read_class_names
-from mutualnet3d.data.unreadable import FILE_NAME as UNREADABLE_FILE
 from mutualnet3d.errors import DataError, MutualNetError
 from mutualnet3d.evaluation.result import read_scores
 from mutualnet3d.files import sha256
-from mutualnet3d.output_files import CONFIG_FILE, LOG_FILE, MODEL_FILE, RESULTS_FILE, SCORES_FILE, TABLE_FILE
+from mutualnet3d.output_files import (
+    CONFIG_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    RESULTS_FILE,
+    SCORES_FILE,
+    TABLE_FILE,
+    UNREADABLE_FILE,
+)
 from mutualnet3d.query_table import QueryTable
 from mutualnet3d.visualization.latencies import measured_latencies
 from mutualnet3d.visualization.points import chart_points

@@ -4,6 +4,7 @@ import csv
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -76,6 +77,8 @@ def test_what_cannot_be_used_is_named_and_left_out(videos, tmp_path, capsys):
     walk, run = videos / "walk, slowly", videos / " run 走る"
     (walk / "bad.avi").write_bytes(b"no video")
     (walk / "notes.txt").write_text("x")
+    cv2.imwrite(str(walk / "picture.png"), np.zeros((48, 64, 3), np.uint8))
+    (walk / "picture.png").rename(walk / "picture.mp4")
     (walk / "line\nbreak.mp4").write_bytes((walk / "a, b_c1.mp4").read_bytes())
     shutil.copy(walk / "a, b_c1.mp4", walk / "Copy of a, b_c1.mp4")
     shutil.copy(run / "a, b_c1.mp4", walk / "zz.mp4")
@@ -86,12 +89,13 @@ def test_what_cannot_be_used_is_named_and_left_out(videos, tmp_path, capsys):
     said = capsys.readouterr().out
     notes = {path: row["note"] for path, row in rows(tmp_path / "out").items() if row["note"]}
     assert "not a readable video" in notes.pop("walk, slowly/bad.avi")
+    assert notes.pop("walk, slowly/picture.mp4") == "left out: an image"
     assert notes.pop("walk, slowly/line\nbreak.mp4") == "left out: the name holds a line break; rename it"
     assert notes.pop("walk, slowly/Copy of a, b_c1.mp4") == "left out: the same file as walk, slowly/a, b_c1.mp4"
     both = "left out: the same file lies in the classes run 走る, walk, slowly; it is used in none"
     assert notes == {"walk, slowly/zz.mp4": both, " run 走る/a, b_c1.mp4": both}
     for text in (
-        "5 videos cannot be used",
+        "6 videos cannot be used",
         "bad.avi",
         "loose.mp4",
         "empty",
@@ -186,7 +190,7 @@ def test_settings_load_whatever_the_machine_and_the_data(machine, recipe, weight
     rng = np.random.default_rng(0)
     for train in (2, 3, 24, 229, 20000):
         fps, seconds = float(rng.choice([10, 25, 29.97, 60])), float(rng.choice([0.2, 1.0, 8.0, 300.0]))
-        report = VideoReport("x", "ok", max(1, round(fps * seconds)), fps, 64, 48)
+        report = VideoReport("x", "ok", max(1, round(fps * seconds)), fps, 64, 48, seconds=seconds)
         plan = choose_settings(["a", "turn left"], [report] * 5, train, machine, str(CONFIGS), recipe, weights=weights)
         cfg = mn.load_config(CONFIGS / plan.recipe, plan.overrides())
         keys = [setting.key for setting in plan.settings]
@@ -211,7 +215,7 @@ def test_directions_in_the_names_switch_mirroring_off(label, flips):
 
 def test_a_full_size_network_on_a_cpu_is_cropped_smaller():
     network = mn.load_config(CONFIGS / "Kinetics" / "MN_SLOW_8x8.yaml", ["DATA.SAMPLING_RATE", 4])
-    report = VideoReport("x", "ok", 300, 30.0, 64, 48)
+    report = VideoReport("x", "ok", 300, 30.0, 64, 48, seconds=10.0)
     plan = choose_settings(["a"], [report], 24, MACHINES["cpu"], str(CONFIGS), "x3d", weights="w", network=network)
     cfg = mn.load_config(CONFIGS / plan.recipe, plan.overrides())
     assert (cfg.MODEL.ARCH, cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE) == ("slow", 112, 112)
@@ -221,5 +225,8 @@ def test_a_full_size_network_on_a_cpu_is_cropped_smaller():
 
 
 def test_only_names_of_videos_are_looked_at(videos):
+    for name in ("notes.txt", ".hidden.mp4", "._a.mp4"):
+        (videos / "walk, slowly" / name).write_text("x")
     found = find_videos(videos)
+    assert found.others == {".txt": 1}
     assert (found.labels, found.given, len(found.videos)) == (("run 走る", "walk, slowly"), False, 12)
