@@ -6,7 +6,6 @@ import argparse
 import csv
 import io
 import logging
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mutualnet3d.commands.guard import guarded
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.check import list_videos
 from mutualnet3d.data.class_names import read_names
+from mutualnet3d.data.names import is_image, is_video
 from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
 from mutualnet3d.files import write_text
@@ -28,7 +28,6 @@ from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.predictor import AdaptivePredictor, Prediction
 from mutualnet3d.predictor.labels import LabelRule
 from mutualnet3d.predictor.prediction import checked_views
-from mutualnet3d.preparation.folder import is_video
 from mutualnet3d.summary import print_plain
 
 _logger = logging.getLogger(__name__)
@@ -53,9 +52,10 @@ def _predict(arguments: argparse.Namespace, budget: dict) -> None:
     if "configuration" in budget:
         budget["configuration"] = Configuration.parse(budget["configuration"])
     rule = LabelRule(arguments.top_k, arguments.threshold)
-    files = _files(arguments.files, arguments.prefix)
     keep_large_blocks()
     deployment = _open(arguments)
+    kind = is_image if deployment.preprocessing.clip is None else is_video
+    files = list_videos(arguments.files, arguments.prefix, kinds=[kind])
     views = arguments.views or _views_of(deployment)
     predictor = AdaptivePredictor(deployment)
     entry = predictor.choose(**budget)
@@ -111,20 +111,6 @@ def to_csv(answers: Sequence[_Answer]) -> str:
         path = answer.path.encode("utf-8", "backslashreplace").decode()
         rows.writerow([path, answer.found.configuration if answer.found else "", *cells, answer.error])
     return text.getvalue()
-
-
-def _files(words: Sequence[str], prefix: str | None) -> list[str]:
-    """The files that ``words`` name: themselves, the videos below folders, the videos of csv lists."""
-    files: list[str] = []
-    for word in words:
-        if not os.path.isdir(word):
-            files += list_videos([word], prefix)
-            continue
-        below = sorted(str(path) for path in Path(word).rglob("*") if is_video(path))
-        if not below:
-            raise DataError(f"{word}: no video lies in this folder, nor below it; name a file, or another folder")
-        files += below
-    return files
 
 
 def _open(arguments: argparse.Namespace) -> Deployment:

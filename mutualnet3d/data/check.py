@@ -4,22 +4,19 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from mutualnet3d.data.decode import BACKENDS
 from mutualnet3d.data.frames import FrameReader
 from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
+from mutualnet3d.data.names import is_image, is_video
 from mutualnet3d.errors import ConfigError, DataError, VideoError
 from mutualnet3d.files import write_text
 from mutualnet3d.help import tool_parser
-
-_VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,13 @@ def _send_report(sender, path: str, backend: str) -> None:
     sender.send(check_video(path, backend))
 
 
-def list_videos(arguments: list[str], prefix: str | None = None, separator: str = " ") -> list[str]:
-    """Files that the arguments name: a ``.csv`` stands for the videos in it, a folder for what lies below it.
+def list_videos(
+    arguments: Sequence[str],
+    prefix: str | None = None,
+    separator: str = " ",
+    kinds: Sequence[Callable[[Path], bool]] = (is_video, is_image),
+) -> list[str]:
+    """Files that the arguments name: a ``.csv`` stands for the videos in it, a folder for those of ``kinds`` below it.
 
     Their paths are relative to ``prefix``; without one to the folder of the csv, or one or two folders above it if the
     first video of the list is found there, or else to the current folder.
@@ -107,7 +109,7 @@ def list_videos(arguments: list[str], prefix: str | None = None, separator: str 
     videos = []
     for argument in arguments:
         if os.path.isdir(argument):
-            videos += _files_below(Path(argument))
+            videos += _files_below(Path(argument), kinds)
             continue
         if Path(argument).suffix.lower() != ".csv":
             videos.append(argument)
@@ -118,14 +120,12 @@ def list_videos(arguments: list[str], prefix: str | None = None, separator: str 
     return videos
 
 
-def _files_below(folder: Path) -> list[str]:
-    endings = (*_VIDEO_EXTENSIONS, *IMG_EXTENSIONS)
-    files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in endings)
-    if not files:
-        raise DataError(
-            f"{folder}: holds no videos and no images ({', '.join(endings)}); name files, or a .csv of them"
-        )
-    return files
+def _files_below(folder: Path, kinds: Sequence[Callable[[Path], bool]]) -> list[str]:
+    found = sorted(str(path) for path in folder.rglob("*") if any(kind(path) for kind in kinds) and path.is_file())
+    if not found:
+        wanted = " and no ".join(f"{kind.__name__.removeprefix('is_')}s" for kind in kinds)
+        raise DataError(f"{folder}: holds no {wanted}; name files, or a .csv of them")
+    return found
 
 
 def _base_folder(csv: Path, listed: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mutualnet3d.page.evidence import Evidence
 from mutualnet3d.page.model import PageModel
 from mutualnet3d.query_table import Entry
 from mutualnet3d.streaming.writer import VideoWriter
+from mutualnet3d.visualization.html import data_uri, templates_of
 
 STRIP = 6  # pictures above the curve
 STRIP_SIDE = 160  # of their shorter side, pixels
@@ -59,7 +59,7 @@ def answer_html(model: PageModel, answer: Answer) -> str:
             share=100 * answer.prediction.entry.gmacs / most if most else None,
             metric=model.predictor.table.metric_name,
             why_no_maps=model.why_no_maps,
-            film=evidence and _data_uri("video/mp4", film(evidence, answer.fps)),
+            film=evidence and data_uri("video/mp4", film(evidence, answer.fps)),
             strip=evidence and _strip(evidence, answer),
             chart=evidence and curve(evidence, answer),
         )
@@ -119,21 +119,11 @@ def _jpeg(picture: np.ndarray) -> str:
     scale = STRIP_SIDE / min(picture.shape[:2])
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return _data_uri("image/jpeg", data.tobytes())
-
-
-def _data_uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return data_uri("image/jpeg", data.tobytes())
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mutualnet3d.page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("mutualnet3d.page")
     environment.filters["duration"] = lambda ms: f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
     return environment

@@ -8,14 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutualnet3d.data.names import VIDEO_SUFFIXES, is_hidden, is_video
 from mutualnet3d.errors import DataError
 
-SUFFIXES = frozenset(
-    (
-        *(".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    )
-)
 PARTS = ("train", "val", "test")
 _NAMES_OF_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"} | {
     "test": "test",
@@ -104,22 +99,13 @@ def find_videos(folder: str | os.PathLike) -> FoundVideos:
         said = f"{len(loose)} videos lie directly in it" if loose else "it has " + (", ".join(children[:5]) or "none")
         raise DataError(
             f"{root}: {len(labels)} sub-folders hold videos ({said}); at least 2 are needed: a sub-folder for each "
-            f"class with its videos in it ({', '.join(sorted(SUFFIXES))})"
+            f"class with its videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
     return FoundVideos(root, tuple(videos), labels, given, others, loose, tuple(empty))
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not _hidden(p.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX", "@eaDir")) or name in ("Thumbs.db", "desktop.ini")
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is called a video, and not hidden."""
-    return path.suffix.lower() in SUFFIXES and not _hidden(path.name)
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name))
 
 
 def _raise(error: OSError) -> None:
@@ -134,10 +120,10 @@ def _videos_below(folder: Path, others: Counter[str]) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not _hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in files:
             path = Path(place) / name
             if is_video(path):
                 yield path
-            elif not _hidden(name):
+            elif not is_hidden(name):
                 others[path.suffix.lower() or "without suffix"] += 1

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from matplotlib.figure import Figure
 
 import mutualnet3d
@@ -31,6 +30,7 @@ from mutualnet3d.visualization.classes import (
 from mutualnet3d.visualization.comparison import compare_runs
 from mutualnet3d.visualization.curves import draw_accuracy_cost
 from mutualnet3d.visualization.drawing import plain, to_svg
+from mutualnet3d.visualization.html import data_uri, templates_of
 from mutualnet3d.visualization.latencies import Latencies, measured_latencies
 from mutualnet3d.visualization.points import axes_of, chart_points, metric_label
 from mutualnet3d.visualization.report_text import (
@@ -78,13 +78,7 @@ def write_report(
     """
     run = read_run(output_dir)
     path = run.folder / REPORT_FILE if path is None else Path(path)
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("mutualnet3d.visualization"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = templates_of("mutualnet3d.visualization")
     script, _, _ = templates.loader.get_source(templates, "report.js")
     page = templates.get_template("report.html").render(
         **_content(run, compare),
@@ -201,7 +195,7 @@ def _videos(run: RunFolder, keys: Sequence[KeyConfiguration]) -> list[dict]:
                 "label": names[sample.label],
                 "kind": sample.kind,
                 "mood": MOODS[sample.kind],
-                "src": sample.strip and _data_uri("image/jpeg", sample.strip),
+                "src": sample.strip and data_uri("image/jpeg", sample.strip),
                 "error": sample.error,
                 "main": [told[key.configuration] | {"role": key.role} for key in keys if key.configuration in told],
                 "all": list(told.values()),
@@ -223,8 +217,4 @@ def _names(run: RunFolder) -> tuple[str, ...]:
 
 
 def _svg(figure: Figure) -> str:
-    return _data_uri("image/svg+xml", to_svg(figure))
-
-
-def _data_uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return data_uri("image/svg+xml", to_svg(figure))

@@ -15,6 +15,7 @@ from image_files import write_folder
 from video_files import write_video
 
 from mutualnet3d.data import check
+from mutualnet3d.data.names import is_image
 from mutualnet3d.errors import DataError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_data.py"
@@ -128,3 +129,14 @@ def test_folders_of_videos(videos, tmp_path, capsys):
     paths = [json.loads(line)["path"] for line in said.out.splitlines()]
     assert paths == [f"{tmp_path}/a.mp4", f"{tmp_path}/b/one.MP4"]
     assert said.err == "2 files, 0 unusable; 50 frames, 0.00 hours of video\n"
+
+
+def test_folders_stand_for_files_of_a_kind(tmp_path):
+    for name in ("a.MP4", "b.png", ".hidden.mp4", "notes.txt", "deep/c.m2ts", "folder.mp4/d.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    whole = {str(tmp_path / name) for name in ("a.MP4", "deep/c.m2ts", "b.png", "folder.mp4/d.jpg")}
+    assert set(check.list_videos([str(tmp_path)])) == whole
+    assert set(check.list_videos([str(tmp_path)], kinds=[is_image])) == {p for p in whole if p.endswith(("png", "jpg"))}
+    with pytest.raises(DataError, match="deep: holds no images; name files"):
+        check.list_videos([str(tmp_path / "deep")], kinds=[is_image])
