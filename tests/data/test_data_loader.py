@@ -142,7 +142,7 @@ from mutualnet3d.data.loader import _worker_options
 
 cfg = load_config("configs/Demo/MN_SLOW_SMALL.yaml", ["DATA_LOADER.NUM_WORKERS", 2])
 numbers = iter(DataLoader(range(1000), **_worker_options(cfg)))
-next(numbers)
+next(numbers), next(numbers)  # the first is of the first worker, the second of the second: both have begun
 print(*(worker.pid for worker in numbers._workers), flush=True)
 time.sleep(60)
 """
