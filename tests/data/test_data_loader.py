@@ -148,7 +148,9 @@ time.sleep(60)
 """
     words = [sys.executable, "-c", code]
     parent = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT)
-    workers = [int(word) for word in parent.stdout.readline().split()]
-    assert [os.getpgid(worker) for worker in workers] == workers
-    parent.kill()
-    parent.communicate(timeout=30)  # until nobody holds its output open: parent and workers are gone
+    try:
+        workers = [int(word) for word in parent.stdout.readline().split()]
+        assert [os.getpgid(worker) for worker in workers] == workers
+    finally:
+        parent.kill()
+        parent.communicate(timeout=30)  # until nobody holds its output open: parent and workers are gone
