@@ -1,6 +1,6 @@
 """One mutually trained network against independent ones, US-Net, and US-Net at one random resolution per iteration.
 
-    python benchmarks/learning/compare.py --study generated --output outputs/compare [--seeds 0 1 2] [--small]
+    python benchmarks/learning/compare.py --output outputs/compare [--study generated] [--seeds 0 1 2] [--small]
 
 Studies: ``generated`` (rendered videos, no data needed), ``mini8`` (real clips, folds) and ``cifar`` (images), whose
 data are those of MUTUALNET3D_DATA. All runs have the same data, network and number of epochs. ``--arms`` may name
@@ -19,14 +19,14 @@ from outcomes import read, write_csv
 from page import write_page
 from runs import finish, in_a_process
 from statistics_effect import add_effects
-from studies import ARMS, STUDIES, VARIANTS, prepare, small, trials
+from studies import ARMS, STUDIES, VARIANTS, Study, prepare, small, trials
 
 
 def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     """``execute``: how a run is made; tests pass their own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--study", choices=STUDIES, required=True)
-    parser.add_argument("--output", type=Path, required=True, help="folder; the study gets one of its name in it")
+    parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="all of them by default")
+    parser.add_argument("--output", type=Path, required=True, help="folder; each study gets one of its name in it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", choices=(*ARMS, *VARIANTS), nargs="+", default=list(ARMS))
     parser.add_argument("--epochs", type=int, help="of every run, in place of the study's")
@@ -35,10 +35,16 @@ def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     parser.add_argument("--summary", action="store_true", help="train nothing, summarise the seeds that are finished")
     parser.add_argument("--small", action="store_true", help="one epoch on few clips, two budgets: a test")
     arguments = parser.parse_args(argv)
-    study = STUDIES[arguments.study]
-    study = small(study) if arguments.small else study
-    if arguments.epochs:
-        study = replace(study, epochs=arguments.epochs)
+    for name in arguments.study:
+        study = small(STUDIES[name]) if arguments.small else STUDIES[name]
+        if arguments.epochs:
+            study = replace(study, epochs=arguments.epochs)
+        compare(study, arguments, execute)
+    return 0
+
+
+def compare(study: Study, arguments: argparse.Namespace, execute) -> None:
+    """Make the runs of ``study`` that are not finished and write what they reached."""
     output = arguments.output.resolve() / study.name
     arms = [arm for arm in (*ARMS, *VARIANTS) if arm in arguments.arms]
     data = prepare(study, output)
@@ -48,13 +54,12 @@ def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     lacking = {trial.seed for trial in wanted if not trial.run.is_finished(output)}
     finished = [trial for trial in wanted if trial.seed not in lacking]
     if not finished:
-        parser.error(f"{output} holds no seed of which all runs are finished; run without --summary")
+        raise SystemExit(f"{output} holds no seed of which all runs are finished; run without --summary")
     outcomes = read(finished, output)
     add_effects(finished, study.budgets, output, outcomes)
     write_csv(output / "results.csv", outcomes.results)
     write_csv(output / "trainings.csv", outcomes.trainings)
     print(write_page(study, outcomes, arms, output))
-    return 0
 
 
 if __name__ == "__main__":
