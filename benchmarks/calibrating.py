@@ -12,8 +12,8 @@ import torch
 from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.training.device import to_device
 
 
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
     arguments = parse_arguments(parser=parser, require_cfg=False)
     cfg = mn.load_config(arguments.cfg_files or ["configs/Demo/MN_SLOW_SMALL.yaml"], [*ON_CPU, *arguments.overrides])
-    keep_large_blocks()
+    prepare_cpu()
     report(measure(cfg, arguments.count, arguments.batches, arguments.batch, arguments.rounds))
     return 0
 

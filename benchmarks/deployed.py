@@ -18,7 +18,7 @@ from pairs import Ratio, paired, ratio_of, report, threads
 from random_network import random_network
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.cpu import keep_large_blocks
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment import DenseNetwork, Description, Target, build_runner
 from mutualnet3d.latency import device_name

@@ -14,8 +14,8 @@ import torch
 from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data import Entries, TestVideos, build_entries, normalise, video_loader
 from mutualnet3d.evaluation.grid import evaluate_grid, view_batches
 from mutualnet3d.training.device import to_device
@@ -74,7 +74,7 @@ def main() -> int:
     cfg = mn.load_config(
         arguments.cfg_files, ["DATA.PATH_TO_DATA_DIR", arguments.data, *ON_CPU, *VIEWS, *arguments.overrides]
     )
-    keep_large_blocks()
+    prepare_cpu()
     entries = build_entries(cfg, "test")
     entries = entries[:: max(1, len(entries) // arguments.videos)][: arguments.videos]
     missing = [entry.path for entry in entries if not Path(entry.path).is_file()]

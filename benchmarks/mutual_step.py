@@ -17,9 +17,9 @@ from pairs import ON_CPU, Ratio, paired, ratio_of, report
 from torch import nn
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.training.device import build_autocast, choose_device, to_device
 from mutualnet3d.training.losses import build_loss
 from mutualnet3d.training.optimizer import build_optimizer
@@ -59,9 +59,12 @@ class Steps:
         self.autocast = build_autocast(cfg, choose_device(cfg))
 
     def run(self, kind: str) -> None:
-        network, drawn = (Unshared(self.model) if kind == UNSHARED else self.model), self.drawn
+        network = Unshared(self.model) if kind == UNSHARED else self.model
+        self.step(self.drawn[:1] if kind == PLAIN else self.drawn, network)
+
+    def step(self, configurations: tuple[Configuration, ...], network: nn.Module | None = None) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        configurations = drawn[:1] if kind == PLAIN else drawn
+        network = self.model if network is None else network
         mutual_backward(network, self.clip, self.labels, configurations, self.loss, autocast=self.autocast)
         self.optimizer.step()
 
@@ -107,7 +110,7 @@ def main() -> int:
     parser.add_argument("--peak-of", choices=(PLAIN, MUTUAL), help="print the peak resident bytes of this step")
     arguments = parse_arguments(parser=parser)
     cfg = mn.load_config(arguments.cfg_files, [*ON_CPU, *arguments.overrides])
-    keep_large_blocks()
+    prepare_cpu()
     if arguments.peak_of:
         steps = Steps(cfg, arguments.batch)
         for _ in range(3):

@@ -13,8 +13,8 @@ from pairs import Ratio, paired, ratio_of, report, threads
 from random_network import random_network
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.cpu import prepare_cpu
 
 
 def measure(files: list[str], overrides: list, widths: list[float], count: int, rounds: int) -> list[Ratio]:
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=10)
     arguments = parse_arguments(parser=parser, require_cfg=False)
     files = arguments.cfg_files or ["configs/Kinetics/MN_SLOW_8x8.yaml"]
-    keep_large_blocks()
+    prepare_cpu()
     report(measure(files, arguments.overrides, arguments.widths, arguments.threads, arguments.repeats))
     return 0
 

@@ -39,7 +39,7 @@ from pairs import ON_CPU, Ratio, markdown
 from source_video import frames_of, write_video
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data import VideoEntry
 from mutualnet3d.files import write_text
 from mutualnet3d.latency import device_name
@@ -193,7 +193,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     old = read(arguments.compare) if arguments.compare else None
-    keep_large_blocks()
+    prepare_cpu()
     cv2.setNumThreads(0)
     begun = time.perf_counter()
     ratios = measure_all(arguments.only, arguments.quick)

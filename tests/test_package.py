@@ -21,7 +21,7 @@ LEVELS = (
     ("", "errors"),
     ("configuration", "files", "output_files", "architectures"),
     ("methods",),
-    ("allocator", "help", "logs", "distributed", "latency"),
+    ("cpu", "help", "logs", "distributed", "latency"),
     ("faults", "progress"),
     ("operators",),
     ("pathways",),

@@ -19,8 +19,8 @@ from fine_tuning_summary import summarise
 from movie_data import Amount, prepare
 
 import mutualnet3d as mn
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.errors import DataError
 from mutualnet3d.files import write_text
 from mutualnet3d.logs import setup_logging
@@ -169,7 +169,7 @@ def main() -> int:
         parser.error(f"MUTUALNET3D_DATA is {data!r}; it must be the folder that holds jhmdb and jhmdb_movies")
     setup_logging()
     torch.set_num_threads(arguments.threads)
-    keep_large_blocks()
+    prepare_cpu()
     plan, output = SMALL if arguments.small else Plan(), arguments.output
     wanted = trials(plan, arguments.seeds)
 

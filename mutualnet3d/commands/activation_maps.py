@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data import Preprocessing, VideoEntry, build_entries, open_video, read_list
 from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.frame_boxes import FrameBoxes
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         setup_logging()
-        keep_large_blocks()
+        prepare_cpu()
         path = Path(arguments.model)
         path = path / MODEL_FILE if path.is_dir() else path
         file = ModelFile(path)

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import ModelFile
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data import build_entries
 from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         setup_logging()
         file = ModelFile(arguments.model)
         cfg = file.config(arguments.overrides, arguments.cfg_files)
-        keep_large_blocks()
+        prepare_cpu()
         launch(cfg, "mutualnet3d.commands.calibrate", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(first=group.first)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     setup_logging()
 
     def body() -> None:
-        keep_large_blocks()
+        prepare_cpu()
         with _stop_signal() as stop:
             _run(arguments, stop)
             if stop:

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.deployment.clips import parity_clips
 from mutualnet3d.deployment.export import ExportPlan, export
 from mutualnet3d.deployment.manifest import SUFFIXES, Manifest
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         setup_logging()
-        keep_large_blocks()
+        prepare_cpu()
         trained = TrainedNetwork(arguments.model)
         table = trained.table(arguments.table)
         plan = ExportPlan(

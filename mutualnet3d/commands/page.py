@@ -7,8 +7,8 @@ import logging
 import signal
 from collections.abc import Sequence
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.page import PageModel
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     setup_logging()
 
     def body() -> None:
-        keep_large_blocks()
+        prepare_cpu()
         load_gradio()  # first: without it the rest is in vain
         examples = example_videos(arguments.examples) if arguments.examples else ()
         model = PageModel.open(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.check import list_videos
 from mutualnet3d.data.class_names import read_names
 from mutualnet3d.data.names import is_image, is_video
@@ -52,7 +52,7 @@ def _predict(arguments: argparse.Namespace, budget: dict) -> None:
     if "configuration" in budget:
         budget["configuration"] = Configuration.parse(budget["configuration"])
     rule = LabelRule(arguments.top_k, arguments.threshold)
-    keep_large_blocks()
+    prepare_cpu()
     deployment = _open(arguments)
     kind = is_image if deployment.preprocessing.clip is None else is_video
     files = list_videos(arguments.files, arguments.prefix, kinds=[kind])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.distributed import processes
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.pipeline import run
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         setup_logging()
         cfg = load_config(arguments.cfg_files, arguments.overrides)
-        keep_large_blocks()
+        prepare_cpu()
         launch(cfg, "mutualnet3d.commands.run", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)

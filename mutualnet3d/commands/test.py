@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutualnet3d.allocator import keep_large_blocks
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
+from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data import build_entries
 from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cfg = file.config(overrides, arguments.cfg_files)
         if not arguments.cfg_files and "OUTPUT_DIR" not in overrides[::2]:
             cfg.OUTPUT_DIR = str(file.path.parent)  # a file that came from elsewhere must not say where to write
-        keep_large_blocks()
+        prepare_cpu()
         launch(cfg, "mutualnet3d.commands.test", argv, arguments.init_method)
         with processes(cuda=cfg.NUM_GPUS > 0) as group:
             setup_logging(cfg.OUTPUT_DIR, group.first)
