@@ -112,7 +112,7 @@ def test_page(tmp_path):
     assert "one mutual network is better than the 4 independent ones" in text
     assert "took 100 % of their multiply-adds" in text
     assert "| mutual | 1 | 14 |" in text
-    assert "| 0.8-64-8 (widths alone) |" in text
+    assert "| 0.8-48-8 (widths alone) |" in text
     assert text.count(" better |") >= 10
 
 
@@ -136,16 +136,16 @@ def test_a_small_study_is_made_once(tmp_path, capsys):
         assert run_net([*command, "RESNET.WIDTH_PER_GROUP", "8"]) == 0
 
     assert compare.main(words, in_this_process) == 0
-    assert commands == ["independent_1.0-64-8", "independent_0.63-40-3", "mutual"]
+    assert commands == ["independent_1.0-48-8", "independent_0.63-32-3", "mutual"]
     rows = (tmp_path / "generated" / "results.csv").read_text().splitlines()
     assert rows[0].startswith("arm,seed,fold,configuration,gmacs,right,videos")
     found = {tuple(row.split(",")[i] for i in (0, 3)) for row in rows[1:]}
     both = ("independent", "mutual", "uncalibrated", "switched")
-    assert found == {(arm, text) for arm in both for text in ("1.0-64-8", "0.63-40-3")}
+    assert found == {(arm, text) for arm in both for text in ("1.0-48-8", "0.63-32-3")}
     assert len(rows) == 9
     page_text = (tmp_path / "generated" / "page.md").read_text()
     assert "| configuration | mutual | mutual, full's statistics | independent full, calibrated |" in page_text
-    full = [row.split(",")[5] for row in rows if ",1.0-64-8," in row]
+    full = [row.split(",")[5] for row in rows if ",1.0-48-8," in row]
     assert full[1] == full[2]
     assert full[0] == full[3]
     assert len((tmp_path / "generated" / "trainings.csv").read_text().splitlines()) == 4
