@@ -145,9 +145,9 @@ def test_a_small_study_is_made_once(tmp_path, capsys):
     assert len(rows) == 9
     page_text = (tmp_path / "generated" / "page.md").read_text()
     assert "| configuration | mutual | mutual, full's statistics | independent full, calibrated |" in page_text
-    full = [row.split(",")[5] for row in rows if ",1.0-48-8," in row]
-    assert full[1] == full[2]
-    assert full[0] == full[3]
+    full = {row.split(",")[0]: row.split(",")[5] for row in rows if ",1.0-48-8," in row}
+    assert full["mutual"] == full["uncalibrated"]  # the same weights, and full's own statistics
+    assert full["independent"] == full["switched"]
     assert len((tmp_path / "generated" / "trainings.csv").read_text().splitlines()) == 4
     (tmp_path / "generated/seed_0/fold_0/mutual" / runs.DONE).unlink()
     assert compare.main(words, in_this_process) == 0
