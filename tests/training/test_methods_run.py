@@ -19,7 +19,7 @@ from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.methods import METHODS, Method
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.models.space import space_from_config
-from mutualnet3d.training.checkpoint import Position, check_method, checkpoint_path, newest_readable
+from mutualnet3d.training.checkpoint import Position, check_method, checkpoint_path, newest_readable, save_checkpoint
 from mutualnet3d.training.cost import expected_step_gmacs
 from mutualnet3d.training.loop import train
 
@@ -162,14 +162,19 @@ def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, capsys):
             train(mn.build_model(cfg), cfg)
 
 
-def test_a_checkpoint_of_another_space_is_refused(runs, tiny_data):
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("slimmable", ["MUTUALNET.WIDTHS_TRAINED", [0.9, 1.0]]), ("independent", ["MUTUALNET.FIXED", "0.9-20-2"])],
+)
+def test_a_checkpoint_of_another_space_is_refused(tiny_data, tmp_path, name, other):
     """Its configurations cannot even be named in this space."""
-    for name, widths in (("slimmable", ["MUTUALNET.WIDTHS_TRAINED", [0.9, 1.0]]), ("independent", [])):
-        own = [*keys(name), *widths, "MUTUALNET.FIXED", "0.9-20-2", "MUTUALNET.WIDTH", [0.9, 1.0]]
-        own += ["QUERY_TABLE.WIDTHS", []]
-        cfg = tiny_cfg("OUTPUT_DIR", str(runs / name), "DATA.PATH_TO_DATA_DIR", str(tiny_data), *own)
-        with pytest.raises(CheckpointError, match=r"was trained for .*0\.63.*the config asks for .*0\.9"):
-            train(mn.build_model(cfg), cfg)
+    words = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(tmp_path), *keys(name)]
+    cfg = tiny_cfg(*words)
+    model, scaler = mn.build_model(cfg), torch.amp.GradScaler("cpu", enabled=False)
+    save_checkpoint(tmp_path, model, torch.optim.SGD(model.parameters(), 0.1), scaler, cfg, Position(1))
+    cfg = tiny_cfg(*words, *other, "MUTUALNET.WIDTH", [0.9, 1.0], "QUERY_TABLE.WIDTHS", [])
+    with pytest.raises(CheckpointError, match=r"was trained for .*0\.63.*the config asks for .*0\.9"):
+        train(mn.build_model(cfg), cfg)
 
 
 def test_a_position_within_an_epoch_is_of_its_batch_size(tiny_data, tmp_path):
