@@ -9,6 +9,7 @@ gradients; on SlowFast, whose Fast pathway calibration computes once, they compu
 import sys
 
 import torch
+from grid_evaluation import spread
 from pairs import ON_CPU, Ratio, paired, ratio_of, report
 
 import mutualnet3d as mn
@@ -20,8 +21,7 @@ from mutualnet3d.training.device import to_device
 def measure(cfg, count: int, batches: int, batch: int, rounds: int) -> list[Ratio]:
     """``count`` configurations, evenly spread over the grid, full among them."""
     model, size = to_device(mn.build_model(cfg), cfg).train(), cfg.DATA.TRAIN_CROP_SIZE
-    grid = model.space.grid()
-    chosen = [grid[-1 - i * (len(grid) - 1) // max(count - 1, 1)] for i in range(count)]
+    chosen = spread(model.space.grid(), count)
     clips = [torch.randn(batch, cfg.DATA.NUM_FRAMES, size, size, 3).permute(0, 4, 1, 2, 3) for _ in range(batches)]
 
     @torch.no_grad()

@@ -167,7 +167,7 @@ def read(path: Path) -> dict:
 def comparison(old: dict, new: dict) -> str:
     """A table of the changes of the medians, and what stands on one side only or was measured elsewhere."""
     lines = [
-        f"{key}: {old['setting'][key]} then, {value} now: the two may not be comparable"
+        f"{key}: {old['setting'].get(key)} then, {value} now: the two may not be comparable"
         for key, value in new["setting"].items()
         if old["setting"].get(key) != value
     ]

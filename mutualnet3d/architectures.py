@@ -18,3 +18,8 @@ IMAGE_ARCHITECTURES = (
 def is_image_network(cfg) -> bool:
     """Whether the network of ``cfg`` reads images (N, 3, H, W): its configurations have no temporal part."""
     return cfg.MODEL.ARCH in IMAGE_ARCHITECTURES
+
+
+def items_name(cfg) -> str:
+    """What the lists of ``cfg`` are of, for messages: ``key frames``, ``images`` or ``videos``."""
+    return "key frames" if cfg.DETECTION.ENABLE else "images" if is_image_network(cfg) else "videos"

@@ -12,6 +12,7 @@ import simplejson
 import torch
 
 import mutualnet3d
+from mutualnet3d.architectures import items_name
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
 from mutualnet3d.data import Entries
@@ -56,8 +57,8 @@ def search(
     if not (cfg.MUTUALNET.ENABLE and table.ENABLE and 0 < table.SEARCH_VIDEOS < len(entries)):
         return configurations, None
     drawn = draw_videos(entries, cfg.QUERY_TABLE.SEARCH_VIDEOS, cfg.RNG_SEED)
-    items = "videos" if model.num_frames else "images"
-    _logger.info("searching %d configurations on %d of %d %s", len(configurations), len(drawn), len(entries), items)
+    sizes = len(configurations), len(drawn), len(entries)
+    _logger.info("searching %d configurations on %d of %d %s", *sizes, items_name(cfg))
     path = Path(cfg.OUTPUT_DIR) / SEARCH_FILE
     result = evaluate_list(model, [entries[i] for i in drawn], configurations, cfg, path, processes)
     candidates = None
@@ -99,8 +100,7 @@ def run_test(
 ) -> Tested | None:
     """Evaluate the test list; rank 0 writes the accuracies, the unreadable videos by name, and every video's scores."""
     views, crops = _views(cfg)
-    items = "key frames" if cfg.DETECTION.ENABLE else f"videos x {views} x {crops} views"
-    items = "images" if model.num_frames is None else items
+    items = items_name(cfg) + (f" x {views} x {crops} views" if items_name(cfg) == "videos" else "")
     _logger.info("testing %d %s at %d configurations", len(entries), items, len(configurations))
     output = Path(cfg.OUTPUT_DIR)
     result = evaluate_list(model, entries, configurations, cfg, output / SCORES_FILE, processes)

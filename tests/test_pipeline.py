@@ -249,7 +249,7 @@ def test_errors_are_one_line(capfd, caplog, finished, tiny_data, tmp_path):
         (["SOLVER.BASE_LRR", 1], r"ConfigError: .*unknown key SOLVER\.BASE_LRR; did you mean SOLVER\.BASE_LR"),
         (["DATA.PATH_TO_DATA_DIR", tmp_path / "nowhere"], r"DataError: .*train\.csv: cannot be read"),
         (["MODEL.NUM_CLASSES", 2], r"DataError: .*train\.csv:3: the label is 2"),
-        (["TRAIN.BATCH_SIZE", 9], r"ConfigError: the list has 8 videos, fewer than one batch of 9"),
+        (["TRAIN.BATCH_SIZE", 9], r"ConfigError: the list has 8 items, fewer than one batch of 9"),
         (["QUERY_TABLE.CONFIGURATIONS", ["0.7-24-2"]], r"ConfigurationError: spatial 24"),
         (alone, r"ConfigError: nothing to test: TRAIN\.ENABLE is False"),
         ([*alone, "TEST.CHECKPOINT_FILE_PATH", tmp_path / "none.pyth"], r"none\.pyth.* does not exist"),

@@ -7,7 +7,6 @@ calibrated at every budget as the mutual one was: what one gets of an ordinary n
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from outcomes import Outcomes, add_scores
 from studies import Trial
 
@@ -17,7 +16,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import build_entries, test_dataset, video_loader
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.result import load_scores, save_scores
-from mutualnet3d.layers import activation_of, slimmable_norms
+from mutualnet3d.layers import use_statistics_of_full
 from mutualnet3d.output_files import CONFIG_FILE, MODEL_FILE
 from mutualnet3d.training.statistics import calibrate_on_list
 
@@ -29,7 +28,7 @@ def add_effects(trials: Sequence[Trial], budgets: Sequence[str], output: Path, o
     for trial in trials:
         folder = trial.run.folder(output)
         if trial.arm == "mutual":
-            name, prepare = "uncalibrated", _use_statistics_of_full
+            name, prepare = "uncalibrated", _uncalibrate
         elif trial.evaluated == (budgets[0],):
             name, prepare = "switched", _calibrate
         else:
@@ -50,14 +49,8 @@ def _test(folder: Path, budgets: Sequence[str], prepare):
     return evaluate_grid(model, video_loader(items, cfg), configurations, cfg)
 
 
-@torch.no_grad()
-def _use_statistics_of_full(model, cfg, configurations: Sequence[Configuration]) -> None:
-    full = model.space.full
-    for configuration in configurations:
-        activation = activation_of(configuration, full)
-        for norm in slimmable_norms(model):
-            own = [norm.slim.narrow(x, 0, activation.width) for x in (norm.running_mean, norm.running_var)]
-            norm.store_statistics(activation, *own)
+def _uncalibrate(model, cfg, configurations: Sequence[Configuration]) -> None:
+    use_statistics_of_full(model, configurations)
 
 
 def _calibrate(model, cfg, configurations: Sequence[Configuration]) -> None:

@@ -16,7 +16,7 @@ from mutualnet3d.counting import complexities
 from mutualnet3d.data import build_entries, test_dataset, video_loader
 from mutualnet3d.evaluation.accuracy import topk_accuracy
 from mutualnet3d.evaluation.grid import evaluate_grid
-from mutualnet3d.layers import activation_of
+from mutualnet3d.layers import use_statistics_of_full
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.output_files import MODEL_FILE
 
@@ -32,21 +32,12 @@ def accuracies(model, cfg) -> dict:
     }
 
 
-def give_all_the_statistics_of_full(model) -> None:
-    """What a network without calibration would use: full's means and variances, of the active channels."""
-    for configuration in model.calibrated[1:]:
-        activation = activation_of(configuration, model.space.full)
-        for norm in model.batch_norms():
-            full = (norm.slim.narrow(each, 0, activation.width) for each in (norm.running_mean, norm.running_var))
-            norm.store_statistics(activation, *full)
-
-
 def measured(path: Path) -> list[dict]:
     """The rows of one model file, by cost."""
     cfg, model = load_config_text(read_checkpoint(path)["cfg"]), mn.load_model(path)
     costs = complexities(model, model.calibrated, crop=cfg.DATA.TEST_CROP_SIZE)
     own = accuracies(model, cfg)
-    give_all_the_statistics_of_full(model)
+    use_statistics_of_full(model, model.calibrated)
     of_full = accuracies(model, cfg)
     return [
         {

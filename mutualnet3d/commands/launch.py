@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from mutualnet3d.distributed import started_by_torchrun
+from mutualnet3d.distributed import SHUTDOWN_TIMEOUT, started_by_torchrun
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.training.device import choose_device
+
+_SECONDS_TO_SAVE = "120"  # as tools/submit_slurm.py
 
 
 def launch(cfg, module: str, argv: Sequence[str] | None = None, init_method: str | None = None) -> None:
@@ -40,6 +42,7 @@ def launch(cfg, module: str, argv: Sequence[str] | None = None, init_method: str
     words = torchrun_words(cfg, init_method)
     words += ["-m", module, *(sys.argv[1:] if argv is None else argv)]
     sys.stdout.flush()
+    os.environ.setdefault(SHUTDOWN_TIMEOUT, _SECONDS_TO_SAVE)
     os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *words])
 
 

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.run import run_parser
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
+from mutualnet3d.distributed import SHUTDOWN_TIMEOUT
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.help import tool_parser
 
@@ -31,6 +32,7 @@ class TrainingJob:
 
     words: tuple[str, ...]
     processes: int
+    seconds_to_save: int = 120
 
     def __call__(self) -> None:
         import submitit
@@ -39,7 +41,8 @@ class TrainingJob:
         command = self.command(environment)
         print(" ".join(command), flush=True)
         # The announcement reaches every process of a job, and would end torchrun: only this process answers it.
-        self._torchrun = subprocess.Popen(command, preexec_fn=_ignore_announcements)
+        patience = {SHUTDOWN_TIMEOUT: str(self.seconds_to_save)}
+        self._torchrun = subprocess.Popen(command, preexec_fn=_ignore_announcements, env=os.environ | patience)
         code = self._torchrun.wait()
         if code:
             if environment.node:
@@ -70,7 +73,7 @@ class TrainingJob:
         self._torchrun.send_signal(signal.SIGTERM)  # passed on to the run, which saves after the iteration
         with contextlib.suppress(ChildProcessError):  # it ended just before
             os.waitid(os.P_PID, self._torchrun.pid, os.WEXITED | os.WNOWAIT)  # ``wait`` waits below this handler
-        return submitit.helpers.DelayedSubmission(TrainingJob(self.words, self.processes))
+        return submitit.helpers.DelayedSubmission(replace(self))
 
 
 def _ignore_announcements() -> None:
@@ -149,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = (*words, "NUM_GPUS", str(options.gpus))
         arguments = parse_arguments(command, run_parser())
         load_config(arguments.cfg_files, arguments.overrides)  # what is wrong is said now, not when the job starts
-        job = executor(options).submit(TrainingJob(command, options.gpus or options.processes))
+        job = executor(options).submit(TrainingJob(command, options.gpus or options.processes, options.seconds_to_save))
         each = f"{options.gpus} GPUs" if options.gpus else f"{options.processes} processes on CPUs"
         print(f"submitted job {job.job_id}: {options.nodes} x {each}; log of machine 0: {job.paths.stdout}")
 

@@ -78,7 +78,7 @@ class EpochSampler(Sampler):
         self.num_batches = num_entries // (batch_size * world_size)
         if self.num_batches == 0:
             raise ConfigError(
-                f"the list has {num_entries} videos, fewer than one batch of {batch_size * world_size}: no iteration "
+                f"the list has {num_entries} items, fewer than one batch of {batch_size * world_size}: no iteration "
                 f"would run; lower TRAIN.BATCH_SIZE to at most {num_entries}"
             )
         self.set_epoch(epoch, start_batch)

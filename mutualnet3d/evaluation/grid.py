@@ -7,6 +7,7 @@ from itertools import islice
 
 import torch
 
+from mutualnet3d.architectures import items_name
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import KeyFrameItem, TestItem
 from mutualnet3d.distributed import ALONE, Processes
@@ -47,7 +48,7 @@ def evaluate_grid(
     if shares is None:
         return None
     result = join_results(shares, score.configurations)
-    refuse_nothing(result)
+    refuse_nothing(result, cfg)
     return result
 
 
@@ -56,12 +57,13 @@ def build_scorer(model: AdaptiveNetwork, configurations: Sequence[Configuration]
     return (KeyFrameScorer if cfg.DETECTION.ENABLE else VideoScorer)(model, configurations, cfg)
 
 
-def refuse_nothing(result: GridResult) -> None:
-    """DataError if no video could be read."""
+def refuse_nothing(result: GridResult, cfg) -> None:
+    """DataError if no item of the list, which ``cfg`` names, could be read."""
     if len(result.labels) == 0:
         shown = "; ".join(f"{path}: {reason}" for path, reason in result.missing[:3]) or "the list is empty"
         raise DataError(
-            f"none of {len(result.missing)} videos could be read ({shown}); run tools/check_data.py on the list"
+            f"none of {len(result.missing)} {items_name(cfg)} could be read ({shown}); "
+            "run tools/check_data.py on the list"
         )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mutualnet3d.architectures import is_image_network
+from mutualnet3d.architectures import items_name
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries
 from mutualnet3d.data.ava_files import AvaBoxes, KeyFrame, read_exclusions, read_ground_truth, read_label_map
@@ -61,9 +61,8 @@ def measures(result: GridResult, cfg, split: str = "test") -> dict[Configuration
         return _detection(result, cfg, split)
     if cfg.DATA.MULTI_LABEL:
         return _several_labels(result)
-    items = "images" if is_image_network(cfg) else "videos"
     return {
-        c: Measure("top1", found.top1, {"top1": found.top1, "top5": found.top5}, found.text(items))
+        c: Measure("top1", found.top1, {"top1": found.top1, "top5": found.top5}, found.text(items_name(cfg)))
         for c, found in result.accuracies().items()
     }
 
@@ -126,4 +125,6 @@ def check_truth(entries: Entries, cfg, split: str) -> None:
         truth = _read_truth(cfg, split)
         ava_map(truth.boxes, scored_boxes([], np.empty((0, 4)), np.empty((0, 1))), truth.labels, truth.excluded)
     elif cfg.DATA.MULTI_LABEL and not any(entry.label.any() for entry in entries):
-        raise DataError(f"none of the {len(entries)} videos of the {split} list has a label, so mAP is undefined")
+        raise DataError(
+            f"none of the {len(entries)} {items_name(cfg)} of the {split} list has a label, so mAP is undefined"
+        )

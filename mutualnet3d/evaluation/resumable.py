@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from mutualnet3d.architectures import items_name
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import Entries, test_dataset, video_loader
 from mutualnet3d.distributed import ALONE, Processes
@@ -68,7 +69,7 @@ def evaluate_list(
     parts.remove()
     if gathered is None:
         return None
-    refuse_nothing(result)
+    refuse_nothing(result, cfg)
     return result
 
 
@@ -90,8 +91,7 @@ def _score_groups(
     scorers = {wanted: build_scorer(model, wanted, cfg) for wanted in set(lacking.values())}
     videos = test_dataset(entries, cfg, cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
     order = [index for number in lacking for index in groups[number]]
-    unit = "key frames" if cfg.DETECTION.ENABLE else "images" if model.num_frames is None else "videos"
-    with show_progress("testing", len(order), unit) as steps:
+    with show_progress("testing", len(order), items_name(cfg)) as steps:
         items = steps.over(video_loader(videos, cfg, order))
         try:
             for number, wanted in lacking.items():

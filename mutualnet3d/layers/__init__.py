@@ -6,7 +6,12 @@ from mutualnet3d.layers.conv import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.layers.folding import fold_batchnorm
 from mutualnet3d.layers.gradients import gradients_in_place
 from mutualnet3d.layers.linear import SlimmableLinear
-from mutualnet3d.layers.norm import SlimmableBatchNorm2d, SlimmableBatchNorm3d, slimmable_norms
+from mutualnet3d.layers.norm import (
+    SlimmableBatchNorm2d,
+    SlimmableBatchNorm3d,
+    slimmable_norms,
+    use_statistics_of_full,
+)
 from mutualnet3d.layers.population import PopulationStatistics
 from mutualnet3d.layers.slimming import copy_dense, extract_dense, make_slimmable
 from mutualnet3d.layers.tracing import trace_dense
@@ -33,4 +38,5 @@ __all__ = [
     "make_slimmable",
     "slimmable_norms",
     "trace_dense",
+    "use_statistics_of_full",
 ]

@@ -77,7 +77,9 @@ class _SlimmableConv(Slimmable, _Dense):
 
         With one thread torch hands float32 kernels of 1 x 1 pixels, which oneDNN runs 1.2 to 4 times as fast, to a
         matrix product, unless they are strided or dilated. Along a dimension where the kernel is 1, every dilation is
-        the same convolution, up to rounding; gradients are computed where the outputs are.
+        the same convolution, up to rounding; gradients are computed where the outputs are. A dilation is given only
+        where it leads to oneDNN: the last condition is torch's own (``use_mkldnn`` in ATen's Convolution.cpp), which
+        hands other dilated convolutions to its slow ones.
         """
         is_affected = (
             self.prefers_onednn
@@ -86,6 +88,8 @@ class _SlimmableConv(Slimmable, _Dense):
             and tuple(self.kernel_size[-2:]) == (1, 1)
             and torch.get_num_threads() == 1
             and not torch.is_autocast_enabled("cpu")
+            and torch.backends.mkldnn.is_available()
+            and (self.groups > 1 or len(x) > 1 or x.shape[:4].numel() > 20480)
         )
         return (*self.dilation[:-1], 2) if is_affected else self.dilation
 

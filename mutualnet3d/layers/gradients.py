@@ -24,7 +24,9 @@ def gradients_in_place(enabled: bool = True) -> Iterator[None]:
     """Narrowed convolutions and linear layers that run in the body write their weights' gradients in place.
 
     It is for ``backward()``, which accumulates in ``.grad``: ``torch.autograd.grad`` does not return these gradients.
-    Parameters with hooks keep autograd's way. The backward pass may run after the body.
+    Parameters with hooks keep autograd's way; they are looked for once per graph, in the forward pass.
+    DistributedDataParallel's hooks cannot be seen, since they hang on autograd's own accumulation: do not enable this
+    for the pass that exchanges gradients. The backward pass may run after the body.
     """
     token = _in_place.set(enabled)
     try:
@@ -44,7 +46,7 @@ def narrow_parameter(parameter: torch.Tensor, dims: tuple[Channels, ...], width:
 
 def _is_plain_leaf(parameter: torch.Tensor) -> bool:
     """Whether ``backward()`` does no more with its gradient than to add it: no hook waits for it."""
-    hooked = parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+    hooked = parameter._backward_hooks or parameter._post_accumulate_grad_hooks
     return parameter.is_leaf and parameter.requires_grad and not hooked
 
 

@@ -7,7 +7,7 @@ calibration stored for exactly that configuration (MutualNet, section 3.1; US-Ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigurationError, NotCalibratedError
-from mutualnet3d.layers.activation import Activation, Slimmable, dense_parameter
+from mutualnet3d.layers.activation import Activation, Slimmable, activation_of, dense_parameter
 from mutualnet3d.layers.channels import Channels
 from mutualnet3d.layers.population import PopulationStatistics
 from mutualnet3d.layers.synchronised import normalise, pooled_statistics, several_processes
@@ -202,3 +202,17 @@ class SlimmableBatchNorm3d(_SlimmableBatchNorm, nn.BatchNorm3d):
 def slimmable_norms(module: nn.Module) -> list[SlimmableBatchNorm2d | SlimmableBatchNorm3d]:
     """The slimmable BatchNorm layers of ``module``, which hold its statistics, in their order."""
     return [layer for layer in module.modules() if isinstance(layer, (SlimmableBatchNorm2d, SlimmableBatchNorm3d))]
+
+
+@torch.no_grad()
+def use_statistics_of_full(model: nn.Module, configurations: Iterable[Configuration]) -> None:
+    """Give ``configurations`` what they would use without calibration: full's means and variances, of their channels.
+
+    ``model`` has a ``space``, which knows full; full itself keeps what it has.
+    """
+    space: Any = model.space
+    for configuration in configurations:
+        activation = activation_of(configuration, space.full)
+        for norm in slimmable_norms(model):
+            own = (norm.slim.narrow(each, 0, activation.width) for each in (norm.running_mean, norm.running_var))
+            norm.store_statistics(activation, *own)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import operator
 import os
 import re
@@ -20,6 +19,7 @@ from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import check_space, load_state, model_entries, read_checkpoint
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.output_files import CHECKPOINTS
+from mutualnet3d.training.cost import method_name
 
 _NAME = re.compile(r"^checkpoint_epoch_(\d{5,})(?:_iteration_(\d{6,}))?\.pyth$")
 _KEYS = {
@@ -106,23 +106,26 @@ def newest_readable(output_dir: str | os.PathLike) -> tuple[Path, dict] | None:
     return None
 
 
-def check_method(entries: dict, method: Method, clips_per_iteration: int, path: Path) -> None:
-    """CheckpointError unless the checkpoint is of a run that trains by ``method`` and, within an epoch, on batches as
-    large: its position would be another clip."""
-    stored = replace(Method.from_cfg(load_config_text(entries["cfg"]), method.space), seed=method.seed)
+def check_method(entries: dict, method: Method, cfg, clips_per_iteration: int, path: Path) -> None:
+    """CheckpointError unless the checkpoint, of the same space, is of a run that trains by ``method``, that of ``cfg``,
+    and, within an epoch, on batches as large: its position would be another clip. Files of older versions do not say
+    how large theirs were."""
+    stored_cfg = load_config_text(entries["cfg"])
+    stored = replace(Method.from_cfg(stored_cfg, method.space), seed=method.seed)
     remedy = "choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
     for item in fields(Method):
-        if getattr(stored, item.name) != getattr(method, item.name):
-            raise CheckpointError(
-                f"{path} is of a run with {_KEYS[item.name]} {getattr(stored, item.name)}, the config says "
-                f"{getattr(method, item.name)}; {remedy}"
-            )
+        was, now = getattr(stored, item.name), getattr(method, item.name)
+        if was != now:
+            if item.name == "name":  # plain training is ``independent`` at full
+                was, now = method_name(stored_cfg), method_name(cfg)
+            raise CheckpointError(f"{path} is of a run with {_KEYS[item.name]} {was}, the config says {now}; {remedy}")
     record = entries.get("training_provenance", {})
-    if entries.get("iteration") and record.get("clips") != clips_per_iteration * record.get("iterations", math.nan):
+    if not (entries.get("iteration") and {"clips", "iterations"} <= record.keys()):
+        return
+    if record["clips"] != clips_per_iteration * record["iterations"]:
         raise CheckpointError(
-            f"{path} was written within an epoch of batches of {record.get('clips')} clips in "
-            f"{record.get('iterations')} iterations, now {clips_per_iteration} are one: go on with as many, or "
-            f"{remedy}"
+            f"{path} was written within an epoch of batches of {record['clips']} clips in {record['iterations']} "
+            f"iterations, now {clips_per_iteration} are one: go on with as many, or {remedy}"
         )
 
 

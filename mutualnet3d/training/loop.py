@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mutualnet3d.architectures import items_name
 from mutualnet3d.calibration import calibrate, discard_statistics
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data import (
@@ -30,6 +31,7 @@ from mutualnet3d.errors import TrainingError
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.methods import Method
+from mutualnet3d.models.artefact import check_space
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.progress import show_progress
 from mutualnet3d.training.board import Board
@@ -112,7 +114,8 @@ class _Run:
         position = Position(0)
         if found:
             path, entries = found
-            check_method(entries, self.method, self.progress.clips, path)
+            check_space(entries, self.model, path)
+            check_method(entries, self.method, self.cfg, self.progress.clips, path)
             position = restore(path, entries, self.model, self.optimizer, self.scaler, self.processes)
             self.seconds = self.model.training_provenance.get("seconds", math.nan)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
@@ -165,7 +168,10 @@ class _Run:
         raise KeyboardInterrupt
 
     def train_iteration(self, epoch: int, iteration: int, batch: TrainBatch | DetectionBatch, lr: float) -> float:
-        """One step of the optimizer; full's loss."""
+        """One step of the optimizer; the loss of the iteration's first configuration, the mean over all ranks.
+
+        That is full's, but with the methods ``multiscale`` (the widest) and ``independent`` (the only one).
+        """
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
         batch_on_device = batch.to(self.device)
@@ -253,7 +259,7 @@ class _Run:
         reference, full = self.method.reference, self.model.space.full
         items = test_dataset(self.lists.val, self.cfg, num_views=1, num_crops=1)
         share = self.processes.share_of(len(items))
-        with show_progress("validation", len(share), "videos") as steps:
+        with show_progress("validation", len(share), items_name(self.cfg)) as steps:
             videos = steps.over(video_loader(items, self.cfg, share))
             result = evaluate_grid(self.model, videos, [reference], self.cfg, self.processes)
         if result is None:

@@ -50,7 +50,9 @@ def mutual_backward(
     Returns:
         The unweighted losses (number of configurations,) and the teacher's logits (N, K) or (R, K), both detached.
     """
+    wrapper: Any = model
     network: Any = getattr(model, "module", model)
+    exchanges = hasattr(model, "no_sync")  # DistributedDataParallel: in the last pass, which hooks on the parameters do
     with autocast():
         shared = network.shared_features(clip) if network.can_share(configurations) else ()
     leaves = tuple(tensor.detach().requires_grad_() for tensor in shared)
@@ -58,9 +60,8 @@ def mutual_backward(
     values = []
     for i, configuration in enumerate(configurations):
         is_last = i == len(configurations) - 1
-        exchanges = is_last and hasattr(model, "no_sync")  # which hooks on the parameters do
-        with contextlib.nullcontext() if is_last else _without_gradient_exchange(model):
-            with autocast(), gradients_in_place(not exchanges):
+        with wrapper.no_sync() if exchanges and not is_last else contextlib.nullcontext():
+            with autocast(), gradients_in_place(not (exchanges and is_last)):
                 logits = model(clip, configuration, boxes, shared=shared if is_last else leaves)
             if teacher is None:
                 teacher = logits.detach()
@@ -76,8 +77,3 @@ def mutual_backward(
     if teacher is None:
         raise ValueError("no configurations to train; name at least one")
     return torch.stack(values), teacher
-
-
-def _without_gradient_exchange(model: Any) -> contextlib.AbstractContextManager:
-    """Under DistributedDataParallel only the last backward pass exchanges gradients."""
-    return model.no_sync() if hasattr(model, "no_sync") else contextlib.nullcontext()

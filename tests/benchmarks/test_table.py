@@ -1,6 +1,8 @@
 """The one table of benchmarks/: all of it in small shapes, what it keeps, and what a comparison says."""
 
+import contextlib
 import importlib.metadata
+import io
 import json
 import runpy
 import statistics
@@ -10,28 +12,33 @@ import pytest
 import torch
 from tiny import ROOT
 
+pytestmark = pytest.mark.filterwarnings("default")  # of the libraries that they are compared with
 
-def run(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["table.py", *map(str, words)])
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    monkeypatch.chdir(ROOT)
+
+def run(*words):
+    """Exit status and what was printed."""
     threads = torch.get_num_threads()
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "benchmarks" / "table.py"), run_name="__main__")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        patch.setattr(sys, "argv", ["table.py", *map(str, words)])
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        patch.chdir(ROOT)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "benchmarks" / "table.py"), run_name="__main__")
     assert torch.get_num_threads() == threads
-    return end.value.code, capsys.readouterr().out
+    return end.value.code, said.getvalue()
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("table") / "old.json"
-
-
-@pytest.mark.filterwarnings("default")  # of the libraries that they are compared with
-def test_all_ratios(kept, monkeypatch, capsys):
-    code, text = run(monkeypatch, capsys, "--quick", "--json", kept)
+def everything(tmp_path_factory):
+    """What --json wrote of all sections, and what was printed."""
+    path = tmp_path_factory.mktemp("table") / "ratios.json"
+    code, text = run("--quick", "--json", path)
     assert code == 0
-    record = json.loads(kept.read_text())
+    return path.read_text(), text
+
+
+def test_all_ratios(everything):
+    record, text = json.loads(everything[0]), everything[1]
     assert record["setting"]["versions"]["torch"] == importlib.metadata.version("torch")
     assert record["setting"]["threads"] == torch.get_num_threads()
     names = [ratio["name"] for ratio in record["ratios"]]
@@ -50,20 +57,22 @@ def test_all_ratios(kept, monkeypatch, capsys):
     assert step["value"] == pytest.approx(statistics.median(a / b for a, b in pairs))
 
 
-def test_a_comparison_marks_what_left_the_old_range(kept, monkeypatch, capsys):
-    record = json.loads(kept.read_text())
+def test_a_comparison_marks_what_left_the_old_range(everything, tmp_path):
+    record, old = json.loads(everything[0]), tmp_path / "old.json"
     switched, complexity = (
         next(r for r in record["ratios"] if word in r["name"]) for word in ("switched in place", "counting")
     )
     switched |= {"low": 1e3, "value": 2e3, "high": 3e3}
     complexity |= {"low": 1e-9, "high": 1e9}
     record["setting"]["cpu"] = "another"
+    del record["setting"]["cores"]
     record["ratios"] = [switched, complexity]
-    kept.write_text(json.dumps(record))
-    code, text = run(monkeypatch, capsys, "--quick", "--only", "switching", "complexity", "--compare", kept)
+    old.write_text(json.dumps(record))
+    code, text = run("--quick", "--only", "switching", "complexity", "--compare", old)
     assert code == 0
     lines = text.splitlines()
     assert any(line.startswith("cpu: another then, ") for line in lines)
+    assert any(line.startswith("cores: None then, ") for line in lines)
     (row,) = [line for line in lines if line.startswith(f"| {switched['name']} | 2000.000")]
     assert row.endswith("| outside 1000.000 .. 3000.000 |")
     (row,) = [line for line in lines if line.startswith(f"| {complexity['name']} |") and " % |" in line]
@@ -71,7 +80,7 @@ def test_a_comparison_marks_what_left_the_old_range(kept, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]"])
-def test_another_file_is_refused(text, monkeypatch, capsys, tmp_path):
+def test_another_file_is_refused(text, tmp_path):
     (tmp_path / "old.json").write_text(text)
-    code, _ = run(monkeypatch, capsys, "--quick", "--compare", tmp_path / "old.json")
+    code, _ = run("--quick", "--compare", tmp_path / "old.json")
     assert "give a file that --json wrote" in code

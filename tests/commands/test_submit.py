@@ -41,14 +41,15 @@ def test_each_machine_runs_its_part():
 def test_the_announcement_of_the_limit_lets_the_run_save(monkeypatch, tmp_path):
     """It reaches every process of a job: torchrun must not end by it, but be told to stop, and be waited for."""
     script = (
-        "import pathlib, signal, sys, time\n"
+        "import os, pathlib, signal, sys, time\n"
         "def save(*_):\n    time.sleep(0.3)\n    pathlib.Path('saved').touch()\n    sys.exit(1)\n"
-        "signal.signal(signal.SIGTERM, save)\npathlib.Path('ready').touch()\ntime.sleep(60)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "pathlib.Path('ready').write_text(os.environ['TORCH_ELASTIC_SHUTDOWN_TIMEOUT'])\ntime.sleep(60)\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(submitit, "JobEnvironment", Machine)
     monkeypatch.setattr(TrainingJob, "command", lambda *_: [sys.executable, "-c", script])
-    job, ended = TrainingJob(("--cfg", "a.yaml"), 2), []
+    job, ended = TrainingJob(("--cfg", "a.yaml"), 2, 90), []
 
     def work():
         try:
@@ -63,7 +64,8 @@ def test_the_announcement_of_the_limit_lets_the_run_save(monkeypatch, tmp_path):
     os.kill(job._torchrun.pid, signal.SIGUSR2)
     again = job.checkpoint()
     assert Path("saved").exists()
-    assert again.function == TrainingJob(("--cfg", "a.yaml"), 2)
+    assert again.function == TrainingJob(("--cfg", "a.yaml"), 2, 90)
+    assert Path("ready").read_text() == "90"  # torchrun itself would kill the run after 30
     thread.join()
     assert ended == ["torchrun ended with status 1; see what it says above"]
 
@@ -90,7 +92,7 @@ def test_what_is_submitted(cluster, capsys):
     asked += ["signal=USR2@200", "account=lab", "qos=low", "open-mode=append"]
     assert {f"#SBATCH --{each}" for each in asked} <= lines
     job = submitit.core.utils.DelayedSubmission.load(cluster / "42_submitted.pkl")
-    assert job.function == TrainingJob((*words, "NUM_GPUS", "4"), 4)
+    assert job.function == TrainingJob((*words, "NUM_GPUS", "4"), 4, 200)
 
 
 def test_what_is_wrong_is_said_before_a_job_waits(tmp_path, monkeypatch, caplog):

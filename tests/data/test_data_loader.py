@@ -60,7 +60,7 @@ def test_set_epoch():
 
 
 def test_refusals():
-    with pytest.raises(ConfigError, match=r"has 7 videos, fewer than one batch of 8.*lower TRAIN\.BATCH_SIZE"):
+    with pytest.raises(ConfigError, match=r"has 7 items, fewer than one batch of 8.*lower TRAIN\.BATCH_SIZE"):
         EpochSampler(7, 0, 0, batch_size=8)
     with pytest.raises(ConfigError, match="fewer than one batch of 16"):
         EpochSampler(15, 0, 0, batch_size=8, world_size=2)

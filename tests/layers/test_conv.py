@@ -227,26 +227,58 @@ def test_printed_form_names_the_channels():
     assert "20, 32" in repr(layer)
 
 
-@pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 1, 1)])
-@pytest.mark.parametrize("width", [0.5, 1.0])
-def test_one_thread_stays_on_onednn(kernel, width):
-    """Asked to, torch's fast kernel computes it, forward and backward, with torch's results up to rounding."""
+@pytest.fixture
+def one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def runs_in_onednn(compute, x):
+    with torch.profiler.profile() as profiler:
+        compute(x)
+    return "aten::mkldnn_convolution" in {event.key for event in profiler.key_averages()}
+
+
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 1, 1)])
+@pytest.mark.parametrize("width", [0.5, 1.0])
+def test_one_thread_stays_on_onednn(one_thread, kernel, width):
+    """Asked to, torch's fast kernel computes it, forward and backward, with torch's results up to rounding."""
     torch.manual_seed(0)
     layer = SlimmableConv3d(Channels.slim(16), Channels.slim(32), kernel, padding=(kernel[0] // 2, 0, 0))
     layer.activation = Activation(Configuration(width, 8, 2), width)
     results = []
+
+    def both(x):
+        layer.weight.grad = None
+        out = layer(x)
+        out.square().mean().backward()
+        results.append((out, x.grad, layer.weight.grad))
+
     for layer.prefers_onednn in (False, True):
         x = torch.ones(2, int(16 * width), 4, 6, 6).cumsum(4).requires_grad_()
-        layer.weight.grad = None
-        with torch.profiler.profile() as profiler:
-            out = layer(x)
-            out.square().mean().backward()
-        names = {event.key for event in profiler.key_averages()}
-        assert ("aten::mkldnn_convolution" in names) == layer.prefers_onednn
-        results.append((out, x.grad, layer.weight.grad))
-    torch.set_num_threads(threads)
+        assert runs_in_onednn(both, x) == layer.prefers_onednn
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected)
     assert layer.to_dense(layer.activation).dilation == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "expected"),
+    [
+        ((1, 16, 4, 6, 6), 1, False),
+        ((1, 16, 4, 320, 1), 1, False),  # 20480 elements, the last that torch computes itself
+        ((1, 16, 4, 321, 1), 1, True),
+        ((2, 16, 4, 6, 6), 1, True),
+        ((1, 16, 4, 6, 6), 4, True),
+    ],
+)
+def test_a_dilation_only_where_torch_answers_it_with_onednn(one_thread, shape, groups, expected):
+    layer = SlimmableConv3d(Channels.slim(16), Channels.slim(16), 1, groups=groups)
+    layer.prefers_onednn = True
+    x = torch.zeros(shape)
+    assert (layer._dilation_for(x) != layer.dilation) == expected
+    assert runs_in_onednn(layer, x) == expected
+    plain = nn.Conv3d(16, 16, 1, groups=groups, dilation=(1, 1, 2))
+    assert runs_in_onednn(plain, x) == expected  # the bound is torch's

@@ -54,6 +54,18 @@ def test_the_same_bits(name, before):
         assert own.grad.stride() == theirs.grad.stride()
 
 
+@pytest.mark.parametrize("register", ["register_hook", "register_post_accumulate_grad_hook"])
+def test_hooks_get_the_whole_gradient(register):
+    weight, seen = nn.Parameter(torch.ones(16, 4)), []
+    getattr(weight, register)(lambda given: seen.append((given if given.grad is None else given.grad).clone()))
+    with gradients_in_place():
+        narrow_parameter(weight, (Channels.slim(16),), 0.5).sum().backward()
+    expected = torch.cat([torch.ones(8, 4), torch.zeros(8, 4)])
+    assert len(seen) == 1
+    assert torch.equal(seen[0], expected)
+    assert torch.equal(weight.grad, expected)
+
+
 def test_nothing_of_the_parameters_size_is_made():
     weight, channels = nn.Parameter(torch.ones(512, 512)), Channels.slim(512)
     weight.grad = torch.zeros_like(weight)

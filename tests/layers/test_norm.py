@@ -8,9 +8,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mutualnet3d.configuration import Configuration
+from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.errors import NotCalibratedError
-from mutualnet3d.layers import Activation, Channels, PopulationStatistics, SlimmableBatchNorm2d, SlimmableBatchNorm3d
+from mutualnet3d.layers import (
+    Activation,
+    Channels,
+    PopulationStatistics,
+    SlimmableBatchNorm2d,
+    SlimmableBatchNorm3d,
+    use_statistics_of_full,
+)
 
 SMALL = Configuration(0.5, 16, 2)
 LOW = Configuration(1.0, 16, 2)  # all channels, fewer pixels: statistics of its own
@@ -324,3 +331,18 @@ def test_malformed_statistics_in_a_state_dict_are_refused():
     ):
         with pytest.raises(RuntimeError, match=r"statistics\."):
             norm.load_state_dict(whole | entries)
+
+
+def test_statistics_of_full_for_every_configuration():
+    """Those of the active channels, by brute force; full's own stay, whether it is named or not."""
+    model = nn.Sequential(build(3, seed=1), build(2, seed=2))
+    model.space = ConfigurationSpace(width=(0.5, 1.0), spatial=(16, 32), temporal=(2, 4))
+    before = [buffers(norm) for norm in model]
+    use_statistics_of_full(model, [model.space.full, SMALL, LOW])
+    for norm, old in zip(model, before, strict=True):
+        assert all(torch.equal(value, old[name]) for name, value in buffers(norm).items())
+        assert set(norm.statistics) == {SMALL, LOW}
+        for activation, channels in ((NARROW, ACTIVE), (FULL_WIDTH, torch.arange(19))):
+            mean, var = norm.statistics_of(activation)
+            assert torch.equal(mean, old["running_mean"][channels])
+            assert torch.equal(var, old["running_var"][channels])

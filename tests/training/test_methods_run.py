@@ -19,7 +19,7 @@ from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.methods import METHODS, Method
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.models.space import space_from_config
-from mutualnet3d.training.checkpoint import Position, checkpoint_path, newest_readable
+from mutualnet3d.training.checkpoint import Position, check_method, checkpoint_path, newest_readable, save_checkpoint
 from mutualnet3d.training.cost import expected_step_gmacs
 from mutualnet3d.training.loop import train
 
@@ -149,7 +149,7 @@ def _stopping(cfg, iteration):
 def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, capsys):
     for name, overrides, message in (
         ("mutual", keys("usnet"), "METHOD mutual, the config says usnet"),
-        ("mutual", ["MUTUALNET.ENABLE", False], "METHOD mutual, the config says independent"),
+        ("mutual", ["MUTUALNET.ENABLE", False], "METHOD mutual, the config says plain"),
         ("mutual", [*keys("mutual"), "MUTUALNET.NUM_RANDOM", 3], "NUM_RANDOM 1, the config says 3"),
         (
             "independent",
@@ -162,6 +162,21 @@ def test_a_checkpoint_of_another_method_is_refused(runs, tiny_data, capsys):
             train(mn.build_model(cfg), cfg)
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("slimmable", ["MUTUALNET.WIDTHS_TRAINED", [0.9, 1.0]]), ("independent", ["MUTUALNET.FIXED", "0.9-20-2"])],
+)
+def test_a_checkpoint_of_another_space_is_refused(tiny_data, tmp_path, name, other):
+    """Its configurations cannot even be named in this space."""
+    words = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(tmp_path), *keys(name)]
+    cfg = tiny_cfg(*words)
+    model, scaler = mn.build_model(cfg), torch.amp.GradScaler("cpu", enabled=False)
+    save_checkpoint(tmp_path, model, torch.optim.SGD(model.parameters(), 0.1), scaler, cfg, Position(1))
+    cfg = tiny_cfg(*words, *other, "MUTUALNET.WIDTH", [0.9, 1.0], "QUERY_TABLE.WIDTHS", [])
+    with pytest.raises(CheckpointError, match=r"was trained for .*0\.63.*the config asks for .*0\.9"):
+        train(mn.build_model(cfg), cfg)
+
+
 def test_a_position_within_an_epoch_is_of_its_batch_size(tiny_data, tmp_path):
     output = tmp_path / "output"
     words = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(output), *keys("independent")]
@@ -172,6 +187,12 @@ def test_a_position_within_an_epoch_is_of_its_batch_size(tiny_data, tmp_path):
     other = tiny_cfg(*words, "TRAIN.BATCH_SIZE", cfg.TRAIN.BATCH_SIZE // 2)
     with pytest.raises(CheckpointError, match="within an epoch of batches of 12 clips in 6 iterations, now 1 are one"):
         train(mn.build_model(other), other)
+    path, entries = newest_readable(output)
+    method = Method.from_cfg(other, space_from_config(other))
+    for older in ({}, {"method": "independent"}):  # as files of older versions are
+        check_method(entries | {"training_provenance": older}, method, other, 1, path)
+    with pytest.raises(CheckpointError, match="batches of 12 clips"):
+        check_method(entries, method, other, 1, path)
 
 
 def test_labels_in_place_of_a_teacher(tiny_data, tmp_path):
