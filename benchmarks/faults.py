@@ -53,6 +53,7 @@ PARTS = {  # what is said when a part begins and when it ends
     "calibration": ("calibrating", "testing"),
     "evaluation": ("testing", "report:"),
 }
+ENDS = {0: "finished", 1: "error", 130: "saved", -signal.SIGKILL: "killed"}
 OUT_OF_MEMORY = r"ResourceError: .*(out of memory|data loading worker .* was killed)"
 
 
@@ -67,7 +68,7 @@ class Result:
     lost: list[str] = field(default_factory=list)
 
     def row(self) -> str:
-        counts = (", ".join(f"{name} {n}" for name, n in each.items()) for each in (self.struck, self.ended))
+        counts = (", ".join(f"{n} x {name}" for name, n in each.items()) for each in (self.struck, self.ended))
         return f"| {self.fault} | {self.times} | {' | '.join(counts)} | {'; '.join(self.lost) or 'nothing'} |"
 
 
@@ -119,7 +120,7 @@ def must_be(run: Started, *codes: int, says: str = "") -> str:
     code = run.end()
     if code not in codes or (code == 1 and not re.search(says or "(?!)", run.said())):
         raise SystemExit(f"ended with {code}, not {codes} and {says!r}:\n{run.said()}")
-    return {0: "finished", 1: "named", 130: "saved"}.get(code, f"signal {-code}")
+    return ENDS.get(code) or f"ended by {signal.Signals(-code).name}"
 
 
 def part_of(run: Started) -> str:
@@ -192,7 +193,7 @@ def second_run(bench: Bench, result: Result) -> list[str]:
     run.wait_moment(*bench.moment("training", "calibration", "evaluation"))
     result.struck[part_of(run)] += 1
     says = "ConfigError: OUTPUT_DIR .* is in use by another run"
-    result.ended["second " + must_be(bench.start(output), 1, says=says)] += 1
+    result.ended[must_be(bench.start(output), 1, says=says) + " in the second run"] += 1
     must_be(run, 0)
     return differences(output, bench.whole)
 
@@ -220,7 +221,7 @@ class TwoProcesses:
         killed = bench.rng.choice(([0], [1], [0, 1]))
         for rank in killed:
             runs[rank].kill()
-        result.struck[f"{part_of(runs[0])} (rank {' and '.join(map(str, killed))})"] += 1
+        result.struck[f"{part_of(runs[0])}, rank {' and '.join(map(str, killed))}"] += 1
         for run in runs:  # as torchrun's agent does
             run.kill(signal.SIGTERM)
             run.process.join(10)
@@ -266,7 +267,7 @@ def main() -> int:
                 results[fault].times += 1
                 if arguments.json:
                     arguments.json.write_text(json.dumps([vars(each) for each in results.values()], indent=1))
-    print("| fault | times | struck in | the run | lost |\n|---|---|---|---|---|")
+    print("| fault | runs struck | where it struck | how the run ended | lost |\n|---|---|---|---|---|")
     print("\n".join(result.row() for result in results.values()))
     lost = [each for result in results.values() for each in result.lost]
     struck = sum(result.times for result in results.values())

@@ -60,7 +60,7 @@ def config_page() -> str:
 
 def own_keys() -> dict:
     """key -> default of the keys that this package adds to PySlowFast's."""
-    return dict(_leaves_of(yaml.safe_load(OWN_KEYS)))
+    return dict(leaves(yaml.safe_load(OWN_KEYS)))
 
 
 def _own_keys() -> str:
@@ -74,7 +74,7 @@ def _own_keys() -> str:
 
 def _pyslowfast_keys() -> str:
     comments, cfg = Comments.of(ADDED_KEYS), get_cfg()
-    known = {key for key, _ in [*leaves(get_pyslowfast_cfg()), *_leaves_of(yaml.safe_load(ADDED_KEYS))]}
+    known = {key for key, _ in [*leaves(get_pyslowfast_cfg()), *leaves(yaml.safe_load(ADDED_KEYS))]}
     nodes: dict[str, list] = {}
     for key, value in leaves(cfg):
         node, dot, _ = key.partition(".")
@@ -93,14 +93,6 @@ def _standing(key: str) -> str:
     if key in REFUSED:
         return "*refused*"
     return "*always so*" if IMPLIED.fullmatch(key) else "*not read*" if UNREAD.fullmatch(key) else ""
-
-
-def _leaves_of(tree: dict, prefix: str = ""):
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves_of(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _table(rows: list[tuple]) -> str:

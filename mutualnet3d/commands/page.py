@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "A local web page to try a network on: a video and a budget in, classes, cost and maps out.",
         "page_net",
         "python tools/page_net.py --model outputs/demo --examples my_videos",
-        "Needs gradio: pip install 'mutualnet3d[page]'. Works offline and sends nothing anywhere.",
+        'Needs gradio: pip install -e ".[page]". Works offline and sends nothing anywhere.',
     )
     add = parser.add_argument_group("page").add_argument
     add("--examples", metavar="FOLDER", help="videos that the page offers; default: none")

@@ -89,7 +89,7 @@ def executor(options: argparse.Namespace):
     try:
         import submitit
     except ImportError as error:
-        raise ConfigError("submitting jobs needs submitit; pip install 'mutualnet3d[slurm]'") from error
+        raise ConfigError('submitting jobs needs submitit: pip install -e ".[slurm]"') from error
     try:
         found = submitit.AutoExecutor(options.folder, options.cluster, slurm_max_num_timeout=options.requeues)
     except RuntimeError as error:
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "submit_slurm",
         "python tools/submit_slurm.py --nodes 2 --gpus 8 --cfg configs/Kinetics/MN_SLOW_8x8.yaml NUM_GPUS 8",
         "From --cfg on the words are those of run_net.py. The job is queued again at its time limit\n"
-        "and when it is preempted, and goes on where it stopped. Needs pip install 'mutualnet3d[slurm]'.",
+        'and when it is preempted, and goes on where it stopped. Needs pip install -e ".[slurm]".',
         "exit status: 0 submitted, 1 an error that the message explains, 2 wrong usage",
     )
     parser.usage, parser.allow_abbrev = "%(prog)s [options] --cfg FILE [FILE ...] [KEY VALUE ...]", False

@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fvcore.common.config import CfgNode
 
@@ -100,16 +102,16 @@ def check_supported(cfg: CfgNode) -> None:
         )
 
 
-def leaves(node: CfgNode, prefix: str = ""):
-    """(key, value) of everything below ``node`` that is not a node."""
+def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(key, value) of everything below ``node``, a ``CfgNode`` or a dict of YAML, that is not a node itself."""
     for name, value in node.items():
-        if isinstance(value, CfgNode):
+        if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
 
-def _default(key: str):
+def _default(key: str) -> Any:
     node = get_cfg()
     for name in key.split("."):
         if name not in node:

@@ -71,7 +71,7 @@ def refuse_odd(key: str, value: Any, place: str) -> None:
     elif isinstance(value, dict):
         for pair in value.items():
             refuse_odd(key, pair, place)
-    elif isinstance(value, Integral) and abs(value) >= _BEYOND:
+    elif isinstance(value, Integral) and abs(int(value)) >= _BEYOND:
         raise ConfigError(f"{place}: {key} holds a whole number of 2^63 or more; no key takes one")
     elif isinstance(value, str) and "\0" in value:
         raise ConfigError(f"{place}: {key} is {value!r:.80}; a text cannot hold a NUL")
@@ -116,7 +116,7 @@ def _decode_text(value: str) -> str | None:
 
 def _plain(values: list | tuple) -> list:
     """Lists all the way down, plain numbers in them, and numbers in place of texts such as ``1e-4``."""
-    plain = []
+    plain: list[Any] = []
     for value in values:
         if isinstance(value, list | tuple):
             plain.append(_plain(value))

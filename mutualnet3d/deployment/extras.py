@@ -18,9 +18,7 @@ def optional_module(name: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise DeploymentError(
-            f"the package {error.name} is not installed: pip install 'mutualnet3d[{extra}]'"
-        ) from error
+        raise DeploymentError(f'the package {error.name} is not installed: pip install -e ".[{extra}]"') from error
 
 
 def openvino_core() -> openvino.Core:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from fvcore.common.config import CfgNode
 
 from mutualnet3d.config import load_config_text
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
@@ -17,7 +20,7 @@ from mutualnet3d.models.network import AdaptiveNetwork
 FORMAT = "mutualnet3d network"
 
 
-def model_entries(model: AdaptiveNetwork, cfg) -> dict:
+def model_entries(model: AdaptiveNetwork, cfg: CfgNode) -> dict:
     """What describes ``model`` in a file; checkpoints add the state of training. PySlowFast reads the same names."""
     return {
         "format": FORMAT,
@@ -31,7 +34,7 @@ def model_entries(model: AdaptiveNetwork, cfg) -> dict:
     }
 
 
-def save_model(path: str | os.PathLike, model: AdaptiveNetwork, cfg) -> None:
+def save_model(path: str | os.PathLike, model: AdaptiveNetwork, cfg: CfgNode) -> None:
     """Write ``model`` with the statistics of its calibrated configurations, atomically."""
     with atomic_write(path) as file:
         torch.save(model_entries(model, cfg), file)
@@ -100,7 +103,7 @@ def load_state(entries: dict, model: AdaptiveNetwork, path: str | os.PathLike) -
         ) from error
 
 
-def read_provenance(entries: dict, path: str | os.PathLike) -> dict[Configuration, dict]:
+def read_provenance(entries: Mapping[str, Any], path: str | os.PathLike) -> dict[Configuration, dict]:
     """Where the statistics in a file come from, by configuration; CheckpointError if that is malformed."""
     try:
         return {Configuration.parse(c): dict(source) for c, source in entries.get("statistics_provenance", {}).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from fvcore.common.config import CfgNode
 
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.models.image import VGG, MobileNetV1, MobileNetV2, MobileNetV3, ResNet, WideResNet
@@ -30,7 +31,7 @@ ARCHITECTURES: dict[str, type[AdaptiveNetwork]] = {
 }
 
 
-def build_model(cfg) -> AdaptiveNetwork:
+def build_model(cfg: CfgNode) -> AdaptiveNetwork:
     """The network of MODEL.ARCH on the CPU, in training mode, initialised from RNG_SEED; the global RNG is left alone.
 
     Raises:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from fvcore.common.config import CfgNode
 from torch import nn
 
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
@@ -40,7 +41,7 @@ class AdaptiveNetwork(nn.Module):
     has_fast_pathway: bool = False
     detects: bool = False
 
-    def configure(self, cfg) -> None:
+    def configure(self, cfg: CfgNode) -> None:
         """Read from ``cfg`` what this mixin needs."""
         self.space = space_from_config(cfg)
         self.num_frames = None if self.space.temporal is None else cfg.DATA.NUM_FRAMES
@@ -80,7 +81,7 @@ class AdaptiveNetwork(nn.Module):
 
         A network without BatchNorm (VGG-16) needs none: of it, those that calibration was asked for.
         """
-        banks = [norm.statistics for norm in slimmable_norms(self)] or [self.statistics_provenance]
+        banks: list[Mapping] = [norm.statistics for norm in slimmable_norms(self)] or [self.statistics_provenance]
         known = (c for c in banks[0] if c != self.space.full and all(c in bank for bank in banks))
         return (self.space.full, *known)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from fvcore.common.config import CfgNode
+
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.configuration import ConfigurationSpace, round_even
 
@@ -11,7 +13,7 @@ COST_FACTORS = (0.4, 0.63, 1.0)  # per axis, of the paper's 3-D experiments
 IMAGE_SIZES = (128 / 224, 160 / 224, 192 / 224, 1.0)  # of the paper's 2-D experiments
 
 
-def space_from_config(cfg) -> ConfigurationSpace:
+def space_from_config(cfg: CfgNode) -> ConfigurationSpace:
     """Widths, sizes and lengths of MUTUALNET; empty lists are filled with the paper's factors of the training input.
 
     The temporal axis counts frames of the Slow pathway: DATA.NUM_FRAMES, for SlowFast divided by SLOWFAST.ALPHA. The

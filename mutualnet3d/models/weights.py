@@ -113,9 +113,11 @@ def load_weights(
         raise WeightsError(f"inflate is {inflate!r}; use False, True or 'auto'")
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model = model.module
-    is_file = isinstance(source, str | os.PathLike)
-    name = os.fspath(source) if is_file else "state dict"
-    found = read_weight_file(source, trust_pickle) if is_file else source
+    found: Any
+    if isinstance(source, str | os.PathLike):
+        name, found = os.fspath(source), read_weight_file(source, trust_pickle)
+    else:
+        name, found = "state dict", source
     raw, is_caffe2 = _state_dict(found, name)
     provenance = _provenance(found, name)
     for text in clear_names:
@@ -243,12 +245,15 @@ def _neutral_shortcut_norms(
     model: nn.Module, expected: Mapping[str, torch.Tensor], entries: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """BatchNorms that change nothing, for shortcuts on which pytorchvideo's X3D has none (equal widths)."""
-    created = {}
+    created: dict[str, torch.Tensor] = {}
     for key in [key for key in expected if key.endswith(".branch1_bn.weight") and key not in entries]:
         layer = key.removesuffix(".weight")
         if f"{layer.removesuffix('_bn')}.weight" not in entries:
             continue
-        size, eps = expected[key].shape, model.get_submodule(layer).eps
-        values = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0 - eps}
-        created |= {f"{layer}.{part}": torch.full(size, value, dtype=torch.float64) for part, value in values.items()}
+        norm: Any = model.get_submodule(layer)
+        values = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0 - norm.eps}
+        created |= {
+            f"{layer}.{part}": torch.full(expected[key].shape, value, dtype=torch.float64)
+            for part, value in values.items()
+        }
     return created

@@ -40,7 +40,7 @@ def require_tensorboard(cfg: Any) -> None:
     if cfg.TENSORBOARD.ENABLE and importlib.util.find_spec("tensorboard") is None:
         raise ConfigError(
             "TENSORBOARD.ENABLE is True, and the package tensorboard is not installed: "
-            "pip install 'mutualnet3d[tensorboard]', or set it to False"
+            'pip install -e ".[tensorboard]", or set it to False'
         )
 
 

@@ -40,7 +40,7 @@ SAYS = {
     "calibrating.py": r"calibrating 2 configurations / their forward passes \| [\d.]+ \|",
     "counting.py": r"counting 6 configurations one by one / together \| [\d.]+ \|(.*\n)*.*step [\d.]+ by the paper's",
     "deployed.py": r"eager pytorchvideo / torch float32 \| [\d.]+ \|",
-    "faults.py": r"\| kill -9 while saving \| 1 \| .* \| signal 9 1 \| nothing \|\n\n1 runs in \d+ min; lost: nothing",
+    "faults.py": r"\| kill -9 while saving \| 1 \| 1 x .* \| 1 x killed \| nothing \|\n\n1 runs in .*lost: nothing",
     "grid_evaluation.py": r"2 videos: evaluating 2 configuration.* \| [\d.]+ \|(.*\n)*decoding +[\d.]+ ms",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
     "mutual_step.py": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",

@@ -175,7 +175,7 @@ def test_a_missing_package_is_named_with_its_command(package, networks, monkeypa
     monkeypatch.setitem(sys.modules, package, None)
     network = networks("x3d")
     extra = "openvino" if package == "openvino" else "onnx"
-    with pytest.raises(DeploymentError, match=rf"{package} is not installed: pip install 'mutualnet3d\[{extra}\]'"):
+    with pytest.raises(DeploymentError, match=rf'{package} is not installed: pip install -e "\.\[{extra}\]"'):
         build_runner(dense_network(network, network.small), Target("onnxruntime" if extra == "onnx" else extra))
 
 

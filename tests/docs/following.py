@@ -8,21 +8,17 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from doc_blocks import ROOT, blocks_of
 from tiny import release_logger
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {"-m mutualnet3d.evaluation.ava_map": "ava_map", "tools/prepare_data.py": "prepare"}
 
 
-def blocks_of(page: str) -> list[tuple[str, str]]:
-    """(language, text) of the fenced blocks of docs/``page`` that have a language."""
-    return re.findall(
-        r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+def printed_by(words: list[str], expected: int = 0) -> str:
+    """What ``python words ...`` prints, in this process: importing the package takes longer than these commands.
 
-
-def printed_by(words: list[str]) -> str:
-    """What ``python words ...`` prints, in this process: importing the package takes longer than these commands."""
+    Its exit status must be the ``expected`` one.
+    """
     count = 2 if words[0] == "-m" else 1
     program = " ".join(words[:count])
     if program not in COMMANDS:
@@ -33,7 +29,7 @@ def printed_by(words: list[str]) -> str:
             status = importlib.import_module(f"mutualnet3d.commands.{name}").main(words[count:])
         finally:
             release_logger()
-    assert status == 0, output.getvalue()
+    assert status == expected, (words, output.getvalue())
     return output.getvalue()
 
 
@@ -51,9 +47,9 @@ def run_bash(block: str) -> str:
     return output
 
 
-def run_python(block: str, names: dict) -> str:
+def run_python(block: str, names: dict | None = None) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(block, names)
+        exec(block, {} if names is None else names)
     return output.getvalue()
 
 
@@ -62,12 +58,21 @@ def follow(page: str) -> list[tuple[str, str]]:
     for name in ("configs", "tools"):
         Path(name).symlink_to(ROOT / name)
     names, output, quoted = {}, "", []
-    for language, block in blocks_of(page):
-        if language == "text":
-            quoted.append((block, output))
-        else:
-            output = run_bash(block) if language == "bash" else run_python(block, names)
+    for block in blocks_of(ROOT / "docs" / page):
+        if block.language == "text":
+            quoted.append((block.text, output))
+        elif block.language:
+            output = run_bash(block.text) if block.language == "bash" else run_python(block.text, names)
     return quoted
+
+
+def loosely(line: str, measured: str) -> str:
+    """The regular expression of ``line``. Where it matches ``measured``, numbers and the Pareto front may be others."""
+    words = re.escape(" ".join(line.split()))
+    if re.search(measured, line):
+        words = re.sub(r"\d+(\\\.\d+)?", r"[0-9.]+", words)
+        words = re.sub(r"│\\ (\\\*\\ )?│", r"│( \\*)? │", words)
+    return words
 
 
 def check_quotation(quoted: str, output: str, pattern) -> None:

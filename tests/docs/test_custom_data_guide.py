@@ -6,30 +6,19 @@ import re
 import shutil
 
 import pytest
-from following import ROOT, check_quotation, follow
+from doc_blocks import ROOT
+from following import check_quotation, loosely
 
 import mutualnet3d as mn
 from mutualnet3d.commands import run as run_command
 
-GUIDE = (ROOT / "docs" / "custom_data.md").read_text(encoding="utf-8")
+PAGE = "custom_data.md"
+GUIDE = (ROOT / "docs" / PAGE).read_text(encoding="utf-8")
 
 
 def pattern(line: str) -> str:
     """``line`` as it may look elsewhere: what a training reached, and which configurations are best, may differ."""
-    words = re.escape(" ".join(line.split()))
-    if re.search(r"[│%]|IOU|GMACs|Mparams|^[\d.]+-\d+-\d+$", line):
-        words = re.sub(r"\d+(\\\.\d+)?", r"[0-9.]+", words)
-        words = re.sub(r"│\\ (\\\*\\ )?│", r"│( \\*)? │", words)
-    return words
-
-
-@pytest.fixture(scope="module")
-def guide(tmp_path_factory):
-    """(folder in which the guide was followed, what each quoting block is a quotation of)."""
-    folder = tmp_path_factory.mktemp("guide")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return folder, follow("custom_data.md")
+    return loosely(line, r"[│%]|IOU|GMACs|Mparams|^[\d.]+-\d+-\d+$")
 
 
 def test_every_block_prints_what_the_guide_quotes(guide):

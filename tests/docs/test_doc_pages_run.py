@@ -1,8 +1,5 @@
 """The short blocks of docs/ (and of the README, which has a test of its own beside) do what they say."""
 
-import contextlib
-import importlib
-import io
 import re
 import shlex
 import shutil
@@ -10,26 +7,13 @@ import shutil
 import pytest
 import torch
 from doc_blocks import ROOT, block, blocks_of
-from tiny import OVERRIDES, RECIPE, release_logger
+from following import check_quotation, loosely, printed_by, run_python
+from tiny import OVERRIDES, RECIPE
 
 import mutualnet3d as mn
 from mutualnet3d.config.supported import check_supported
+from mutualnet3d.counting import complexities
 from mutualnet3d.data.check import main as check_data
-
-
-def printed(code: str, names: dict | None = None) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(code, {} if names is None else names)
-    return output.getvalue()
-
-
-def call(words: list[str]) -> int:
-    """``python tools/x_net.py ...`` in this process."""
-    name = re.fullmatch(r"tools/(\w+)_net\.py", words[1])[1]
-    try:
-        return importlib.import_module(f"mutualnet3d.commands.{name}").main(words[2:])
-    finally:
-        release_logger()
 
 
 @pytest.fixture
@@ -65,7 +49,7 @@ def test_your_own_data(clone, tiny_data, capsys):
 
 def test_the_space():
     code, quoted = (each.text for each in blocks_of(ROOT / "docs/concepts/configurations.md"))
-    assert printed(code) == quoted
+    assert run_python(code) == quoted
 
 
 def test_code_about_a_run(clone):
@@ -74,7 +58,7 @@ def test_code_about_a_run(clone):
     assert len(names["prediction"].labels) == 3
     table = mn.QueryTable.load("outputs/demo/query_table.json")
     best = table.best(max_gmacs=0.2)
-    output = printed(block("docs/concepts/query_table.md", "table.best"))
+    output = run_python(block("docs/concepts/query_table.md", "table.best"))
     assert output == f"{best.configuration} {best.gmacs} {best.accuracy}\n"
 
 
@@ -88,7 +72,7 @@ def test_weights_of_pyslowfast(tmp_path, monkeypatch):
     code = block("docs/from_pyslowfast.md", "load_weights")
     seeded, names = code.replace('ENABLE", True', 'ENABLE", True, "RNG_SEED", 6'), {}
     assert seeded != code
-    output = printed(seeded, names)
+    output = run_python(seeded, names)
     assert f"{len(trained.state_dict())} entries loaded" in output
     for name, value in names["model"].state_dict().items():
         torch.testing.assert_close(value, trained.state_dict()[name], rtol=0, atol=0)
@@ -100,7 +84,7 @@ def test_activation_maps(clone, tiny_data):
     shutil.copy(tiny_data / "test.csv", clone)
     for line in block("docs/activation_maps.md", "tools/activation_maps_net.py").strip().splitlines():
         words = shlex.split(line)
-        assert call([{"0.81-64-5": "0.63-32-4"}.get(word, word) for word in words]) == 0, line
+        printed_by([{"0.81-64-5": "0.63-32-4"}.get(word, word) for word in words[1:]])
     assert all((clone / name).stat().st_size for name in ("maps.png", "maps.mp4", "localization.csv"))
 
 
@@ -120,15 +104,32 @@ def test_the_page_in_python(clone):
 
 
 def test_tools_after_training(clone, caplog):
-    """docs/tools.md: every command is one of the README's, which test_readme runs; but for the query that fails."""
-    readme = block("README.md", "tools/calibrate_net.py")
-    known = [" ".join(shlex.split(line, comments=True)) for line in readme.splitlines()]
-    names = {"outputs/deploy": "outputs/demo"}
-    lines = [line for each in blocks_of(ROOT / "docs/tools.md") for line in each.text.splitlines() if line[:2] == "$ "]
-    commands = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
-    others = [c for c in commands if " ".join(c) not in [" ".join(names.get(w, w) for w in k.split()) for k in known]]
-    (query,) = others
-    assert "exit code 1" in next(line for line in lines if "--max-gmacs 0.1 " in line)
+    """docs/tools.md: every command does its work, and prints the page's words with other numbers."""
     cheapest = min(entry.gmacs for entry in mn.QueryTable.load("outputs/demo/query_table.json").entries)
-    assert call([{"0.1": str(cheapest / 2)}.get(word, word) for word in query]) == 1
-    assert "BudgetError: no configuration costs at most" in caplog.text
+    ours = {"0.7-38-3": "0.7-20-2", "0.124": "1", "0.1": str(cheapest / 2)}  # the tiny network's
+    for each in blocks_of(ROOT / "docs/tools.md"):
+        for call in re.split(r"^\$ ", each.text, flags=re.MULTILINE)[1:]:
+            line, _, quoted = call.partition("\n")
+            words = [ours.get(word, word) for word in shlex.split(line, comments=True)]
+            output = printed_by(words[1:], 1 if "# exit code 1" in line else 0) + caplog.text
+            caplog.clear()
+            check_quotation(quoted, output, lambda quotation: loosely(quotation, r"\d"))
+
+
+def test_the_numbers_that_the_pages_quote_of_the_demo():
+    """Those that do not depend on a training: what is counted, and how many there are of what."""
+    cfg = mn.load_config("configs/Demo/MN_SLOWFAST_SYNTHETIC.yaml")
+    model = mn.build_model(cfg)
+    pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/tools.md")}
+    rows = re.findall(r"^│ [* ] │ +([\d.]+) │ +(\d+) │ +(\d+) │ +([\d.]+) │ +([\d.]+) │", "".join(pages.values()), re.M)
+    assert len(rows) == 7
+    asked = {row: mn.Configuration.parse("-".join(row[:3])) for row in rows}
+    counted = complexities(model, asked.values(), crop=cfg.DATA.TEST_CROP_SIZE)
+    for (*_, gmacs, mparams), configuration in asked.items():
+        assert (f"{counted[configuration].gmacs:.4g}", f"{counted[configuration].mparams:.3g}") == (gmacs, mparams)
+    grid, videos = len(model.space.grid()), cfg.SYNTHETIC.NUM_TEST * cfg.MODEL.NUM_CLASSES
+    said = " ".join("".join(pages.values()).split())
+    for words in (f"query table: {grid} configurations", f"of {videos} videos", f"testing {videos} videos"):
+        assert words in said
+    assert f"calibrating 1 configurations on {cfg.CALIBRATION.NUM_BATCHES} batches" in said
+    assert f"outputs/more/model.pyth: {grid} configurations are calibrated" in said  # one more than the grid, less full

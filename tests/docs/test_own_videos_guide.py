@@ -4,7 +4,7 @@ import csv
 import re
 
 import pytest
-from following import check_quotation, follow
+from following import check_quotation, loosely
 
 import mutualnet3d as mn
 
@@ -13,24 +13,12 @@ PAGE = "own_videos.md"
 
 def pattern(line: str) -> str:
     """``line`` as it may look elsewhere: what a training reached, and what the machine has, may differ."""
-    words = re.escape(" ".join(line.split()))
-    if re.search(r"[│%#]|GMACs|cores|,0\.", line):
-        words = re.sub(r"\d+(\\\.\d+)?", r"[0-9.]+", words)
-        words = re.sub(r"│\\ (\\\*\\ )?│", r"│( \\*)? │", words)
+    words = loosely(line, r"[│%#]|GMACs|cores|,0\.")
     if "cores" in line:
         words = re.sub(r"(?<=NUM_GPUS).*|[^,]*cores.*", ".*", words)
     if re.search(r"%.*\(|,0\.", line):  # a prediction
         words = re.sub(r"jump(?=\\ \[|,)|run(?=\\ \[|,)|turn\\ around(?=\\ \[|,)", r"(jump|run|turn around)", words)
     return words
-
-
-@pytest.fixture(scope="module")
-def guide(tmp_path_factory):
-    """(folder in which the guide was followed, what each quoting block is a quotation of)."""
-    folder = tmp_path_factory.mktemp("own videos")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return folder, follow(PAGE)
 
 
 def test_every_block_prints_what_the_guide_quotes(guide):

@@ -139,7 +139,7 @@ def test_in_a_browser(tiny_run, tiny_data, tmp_path):
 def test_gradio_is_an_extra(tiny_run, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["--model", str(tiny_run)]) == 1
-    assert "pip install 'mutualnet3d[page]'" in "".join(capfd.readouterr()).replace("\n", " ")
+    assert 'pip install -e ".[page]"' in "".join(capfd.readouterr()).replace("\n", " ")
 
 
 @pytest.mark.parametrize("words", [[], ["--model", "x", "--port", "70000"], ["--model", "x", "--port", "a"]])

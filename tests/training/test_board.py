@@ -154,6 +154,6 @@ def test_a_missing_package_and_a_missing_subset(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"none\.txt"):
         Board(cfg, 1)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'mutualnet3d\[tensorboard\]'"):
+    with pytest.raises(ConfigError, match=r'pip install -e "\.\[tensorboard\]"'):
         run(cfg)
     require_tensorboard(tiny_cfg())
