@@ -22,6 +22,7 @@ LEVELS = (
     ("configuration", "files", "output_files", "architectures"),
     ("methods",),
     ("cpu", "help", "logs", "distributed", "latency"),
+    ("guard",),
     ("faults", "progress"),
     ("operators",),
     ("pathways",),
@@ -195,7 +196,7 @@ def calls(path: Path, name: str) -> bool:
 def test_only_the_command_line_reads_arguments():
     readers = {str(p.relative_to(PACKAGE)) for p in MODULES if "sys.argv" in ast.unparse(ast.parse(p.read_text()))}
     parsers = {str(p.relative_to(PACKAGE)) for p in MODULES if "argparse" in imports(p)}
-    assert readers <= {"config/command_line.py", "data/check.py", "commands/launch.py", "commands/submit.py"}
+    assert readers <= {"config/command_line.py", "commands/launch.py", "commands/submit.py"}
     assert {name for name in parsers if not name.startswith("commands/")} <= {"config/command_line.py", "help.py"}
 
 
@@ -212,4 +213,4 @@ def test_names_of_output_files_stand_in_one_place():
 
 def test_only_the_command_lines_print():
     printers = {str(p.relative_to(PACKAGE)) for p in MODULES if calls(p, "print")}
-    assert {name for name in printers if not name.startswith("commands/")} <= {"summary.py", "data/check.py"}
+    assert {name for name in printers if not name.startswith("commands/")} <= {"summary.py"}

@@ -3,7 +3,7 @@
 
 import sys
 
-from mutualnet3d.data.check import main
+from mutualnet3d.commands.check_data import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,10 +19,10 @@ from fine_tuning_summary import summarise
 from movie_data import Amount, prepare
 
 import mutualnet3d as mn
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.errors import DataError
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import CONFIG_FILE
 from mutualnet3d.pipeline import run

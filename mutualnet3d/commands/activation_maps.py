@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.configuration import Configuration
@@ -25,6 +24,7 @@ from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.choice import read_configurations
 from mutualnet3d.evaluation.localization import MATCHING_IOU, THRESHOLD, Localization
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
 from mutualnet3d.output_files import MODEL_FILE

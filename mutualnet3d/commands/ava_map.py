@@ -7,10 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.data.ava_files import read_detections, read_exclusions, read_ground_truth, read_label_map
 from mutualnet3d.evaluation.ava_map import MATCHING_IOU, OFFICIAL_LIMIT, DetectionAccuracy, ava_map
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:

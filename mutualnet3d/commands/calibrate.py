@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import ModelFile
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
@@ -19,6 +18,7 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, read_configurations, table_configurations
 from mutualnet3d.faults import named_faults
+from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.methods import Method
 from mutualnet3d.models.artefact import save_model

@@ -14,12 +14,12 @@ import numpy as np
 
 from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.class_names import read_names
 from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.predictor import AdaptivePredictor

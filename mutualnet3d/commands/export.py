@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.deployment.clips import parity_clips
@@ -17,6 +16,7 @@ from mutualnet3d.deployment.export import ExportPlan, export
 from mutualnet3d.deployment.manifest import SUFFIXES, Manifest
 from mutualnet3d.deployment.parity import BATCHES, TOLERANCES
 from mutualnet3d.deployment.trained import TrainedNetwork
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import TABLE_FILE

@@ -7,8 +7,8 @@ import logging
 import signal
 from collections.abc import Sequence
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.cpu import prepare_cpu
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.page import PageModel

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.check import list_videos
@@ -22,6 +21,7 @@ from mutualnet3d.data.names import is_image, is_video
 from mutualnet3d.deployment import Deployment, open_deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging, visible
 from mutualnet3d.output_files import MODEL_FILE

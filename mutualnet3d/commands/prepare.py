@@ -11,10 +11,10 @@ from pathlib import Path
 from fvcore.common.config import CfgNode
 
 import mutualnet3d
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.prepare_text import print_summary
 from mutualnet3d.config import load_config, load_config_text
 from mutualnet3d.errors import ConfigError, DataError, WeightsError
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import build_model

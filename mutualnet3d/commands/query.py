@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.files import write_text
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.output_files import TABLE_FILE
 from mutualnet3d.query_table import Entry, QueryTable

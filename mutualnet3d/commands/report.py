@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from mutualnet3d.commands.guard import guarded
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import REPORT_FILE

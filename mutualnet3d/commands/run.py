@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.distributed import processes
+from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.pipeline import run
 from mutualnet3d.summary import print_table, print_usage

@@ -12,12 +12,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.run import run_parser
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
 from mutualnet3d.distributed import SHUTDOWN_TIMEOUT
 from mutualnet3d.errors import ConfigError
+from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 
 _GRACE = 60.0  # seconds in which machine 0 queues a stopped job again before another machine reports its end

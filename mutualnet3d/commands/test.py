@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutualnet3d.commands.guard import guarded
 from mutualnet3d.commands.launch import launch
 from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config import load_config
@@ -18,6 +17,7 @@ from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
 from mutualnet3d.faults import run_in_output_dir
+from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable

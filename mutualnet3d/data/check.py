@@ -1,22 +1,17 @@
-"""Decode videos and images from end to end and say of each one whether it can be used: ``tools/check_data.py``."""
+"""Decode videos and images from end to end and say of each one whether it can be used."""
 
-import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from mutualnet3d.data.decode import BACKENDS
 from mutualnet3d.data.frames import FrameReader
 from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
 from mutualnet3d.data.names import is_image, is_video
-from mutualnet3d.errors import ConfigError, DataError, VideoError
-from mutualnet3d.files import write_text
-from mutualnet3d.help import tool_parser
+from mutualnet3d.errors import DataError, VideoError
 
 
 @dataclass(frozen=True)
@@ -135,51 +130,3 @@ def _base_folder(csv: Path, listed: list[str]) -> str:
         if any((candidate / video).exists() for video in listed):
             return os.path.relpath(candidate)
     return ""
-
-
-HELP = """
-A folder stands for the videos and images below it, a .csv (lines 'path label') for the videos in
-it. Their paths are relative to --prefix; without it to the folder of the csv, or the one above, or
-the one above that, whichever holds one of the videos first; or else to the current folder.
-"""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line. Returns 0 if all videos are usable, 1 if any is not, 2 if the command cannot be carried out."""
-    parser = tool_parser(
-        "Decode videos and images from end to end; print one JSON line for each.",
-        "check_data",
-        "python tools/check_data.py train.csv val.csv --prefix /videos",
-        HELP,
-        "exit status: 0 all can be used, 1 one cannot, 2 wrong usage, or a list cannot be read",
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, images, lists of videos, folders of either")
-    lists = parser.add_argument_group("lists")
-    text = "folder that the paths in a csv are relative to (DATA.PATH_PREFIX); default: see below"
-    lists.add_argument("--prefix", metavar="DIR", help=text)
-    text = "between path and label (DATA.PATH_LABEL_SEPARATOR); default: a blank"
-    lists.add_argument("--separator", default=" ", metavar="S", help=text)
-    work = parser.add_argument_group("work")
-    text = "files at a time; default: all cores"
-    work.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
-    work.add_argument("--backend", default="pyav", choices=BACKENDS, help="decoder")
-    work.add_argument("--time-limit", type=float, default=300.0, metavar="S", help="seconds per file")
-    text = "file for the paths of those that cannot be used, one a line; default: only printed"
-    work.add_argument("--unusable", metavar="LIST", help=text)
-    options = parser.parse_args(arguments)
-    frames, seconds, unusable = 0, 0.0, []
-    try:
-        videos = list_videos(options.files, options.prefix, options.separator)
-        for report in check_videos(videos, options.backend, options.workers, options.time_limit):
-            print(json.dumps(asdict(report)), flush=True)
-            frames, seconds = frames + (report.frames or 0), seconds + (report.seconds or 0)
-            if report.status != "ok":
-                unusable.append(report.path)
-        if options.unusable:
-            write_text(options.unusable, "".join(f"{path}\n" for path in unusable))
-    except (DataError, ConfigError) as error:
-        print(f"check_data.py: {error}", file=sys.stderr)
-        return 2
-    length = f"{frames} frames, {seconds / 3600:.2f} hours of video"
-    print(f"{len(videos)} files, {len(unusable)} unusable; {length}", file=sys.stderr)
-    return 1 if unusable else 0

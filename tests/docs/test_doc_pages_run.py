@@ -11,9 +11,9 @@ from following import check_quotation, loosely, printed_by, run_python
 from tiny import OVERRIDES, RECIPE
 
 import mutualnet3d as mn
+from mutualnet3d.commands.check_data import main as check_data
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.counting import complexities
-from mutualnet3d.data.check import main as check_data
 
 
 @pytest.fixture
