@@ -1,6 +1,9 @@
 """Videos for the loader benchmarks: real clips, one after another, or rendered ones; with key frames as asked."""
 
+import argparse
 import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +14,26 @@ import numpy as np
 from mutualnet3d.data.synthetic import MOTIONS, RenderSpec, render_clip
 
 FRAMES, HEIGHT, WIDTH, FPS = 300, 256, 340, 30
+
+
+def video_parser(description: str, rounds: int) -> argparse.ArgumentParser:
+    """What every benchmark on these videos can be asked."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--clips", type=Path, help="folder of real videos to make the video of; default: rendered")
+    parser.add_argument("--rounds", type=int, default=rounds, help="paired repetitions")
+    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
+    return parser
+
+
+def videos(clips: Path | None, gops: Sequence[int]) -> Iterator[tuple[Path, str]]:
+    """A video of each distance of key frames, and its name in tables; gone afterwards. OpenCV runs in this thread."""
+    cv2.setNumThreads(0)
+    frames = frames_of(clips)
+    with tempfile.TemporaryDirectory() as folder:
+        for gop in gops:
+            path = Path(folder) / f"gop{gop}.mp4"
+            write_video(path, frames, gop)
+            yield path, f"GOP {gop}"
 
 
 def frames_of(folder: Path | None) -> list[np.ndarray]:

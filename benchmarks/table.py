@@ -32,9 +32,9 @@ import deployed
 import grid_evaluation
 import mutual_step
 import switched
-import test_loader
 import torch
 import train_loader
+import view_loader
 from pairs import ON_CPU, Ratio, markdown
 from source_video import frames_of, write_video
 
@@ -80,7 +80,7 @@ class Sections:
 
     def view_loader(self) -> list[Ratio]:
         rounds = 1 if self.quick else 5
-        return [r for gop, path in self.videos.items() for r in test_loader.measure(path, rounds, f"GOP {gop}")]
+        return [r for gop, path in self.videos.items() for r in view_loader.measure(path, rounds, f"GOP {gop}")]
 
     def switching(self) -> list[Ratio]:
         if self.quick:

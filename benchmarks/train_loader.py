@@ -14,18 +14,15 @@ loads. Then our loader and pytorchvideo's with 0 and more workers.
 All are checked to read the very frames that a plain decoding of the file gives at the same places.
 """
 
-import argparse
 import importlib
 import itertools
 import random
 import sys
-import tempfile
 import time
 from pathlib import Path
 from unittest import mock
 
 import av
-import cv2
 import numpy as np
 from fvcore.common.config import CfgNode
 from pairs import CLOCK, PROCESSOR, Ratio, paired, ratio_of, report, threads
@@ -34,7 +31,7 @@ from pytorchvideo.data.encoded_video import EncodedVideo
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets import decoder
 from slowfast.datasets.kinetics import Kinetics
-from source_video import FRAMES, decoded, frames_of, write_video
+from source_video import FRAMES, decoded, video_parser, videos
 from torch.utils.data import DataLoader, SequentialSampler
 from torchvision import transforms
 
@@ -170,23 +167,16 @@ def clips_a_second(loader: DataLoader, workers: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, help="folder of real videos to make the video of; default: rendered")
+    parser = video_parser(__doc__.splitlines()[0], rounds=3)
     parser.add_argument("--items", type=int, default=40, help="clips a round")
-    parser.add_argument("--rounds", type=int, default=3, help="paired repetitions")
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2], help="numbers of workers to try")
-    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
     arguments = parser.parse_args()
     least = 2 * (max(arguments.workers, default=0) + 2)  # 2 a batch: those that start the workers, and one to measure
     if arguments.workers and arguments.items < least:
         parser.error(f"--items {arguments.items} with {max(arguments.workers)} workers: take at least {least}")
-    cv2.setNumThreads(0)
-    with tempfile.TemporaryDirectory() as folder:
-        for gop in arguments.gops:
-            path = Path(folder) / f"gop{gop}.mp4"
-            write_video(path, frames_of(arguments.clips), gop)
-            report(measure(path, arguments.items, arguments.rounds, f"GOP {gop}"))
-            scaling(path, arguments.workers, arguments.items)
+    for path, name in videos(arguments.clips, arguments.gops):
+        report(measure(path, arguments.items, arguments.rounds, name))
+        scaling(path, arguments.workers, arguments.items)
     return 0
 
 

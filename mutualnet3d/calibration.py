@@ -9,7 +9,6 @@ configurations inside: each clip is decoded and moved to the device once, and wh
 from __future__ import annotations
 
 import contextlib
-import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from mutualnet3d.layers import (
     eval_mode,
     slimmable_norms,
 )
+from mutualnet3d.provenance import now
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def calibrate(
     entry = (source or {}) | {
         "batches": len(sizes),
         "clips": sum(sizes),
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "mutualnet3d": mutualnet3d.__version__,
     }
     known = getattr(model, "statistics_provenance", {})

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from mutualnet3d.device_label import is_device_label
 from mutualnet3d.errors import LatencyError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -65,7 +66,7 @@ class Setting:
     def __post_init__(self) -> None:
         for name in ("device", "backend", "precision"):
             text = getattr(self, name)
-            if not isinstance(text, str) or not text or text != text.strip() or not text.isprintable():
+            if not is_device_label(text):
                 raise LatencyError(f"{name} {text!r} of a setting must be one line of text, without spaces around it")
         for name in ("threads", "batch"):
             if not (name == "threads" and self.threads is None):

@@ -10,6 +10,14 @@ from mutualnet3d.configuration import Configuration, ConfigurationSpace
 from mutualnet3d.operators import keep_frames, resize_frames
 
 
+def whole_frame_boxes(clip: torch.Tensor) -> torch.Tensor:
+    """One box a clip, or view, (N, C, T, H, W) that spans its frames: (N, 5), as :meth:`PathwayRule.boxes` has it."""
+    count, height, width = clip.shape[0], *clip.shape[3:]
+    boxes = torch.tensor([[0.0, 0.0, 0.0, width, height]], device=clip.device).repeat(count, 1)
+    boxes[:, 0] = torch.arange(count, device=clip.device)
+    return boxes
+
+
 @dataclass(frozen=True)
 class PathwayRule:
     """How a clip, or an image where the space has no temporal axis, becomes the inputs of a backbone.

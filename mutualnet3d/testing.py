@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import simplejson
-import torch
 
-import mutualnet3d
 from mutualnet3d.architectures import items_name
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
@@ -25,6 +22,7 @@ from mutualnet3d.evaluation.search import RULE, choose_candidates, draw_videos
 from mutualnet3d.files import sha256, write_text
 from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.output_files import CURVE_FILE, RESULTS_FILE, SCORES_FILE, SEARCH_FILE, TABLE_FILE
+from mutualnet3d.provenance import now, versions
 from mutualnet3d.query_table import Entry, QueryTable
 from mutualnet3d.visualization import plot_accuracy_gmacs, write_report
 from mutualnet3d.visualization.points import metric_label
@@ -154,9 +152,8 @@ def tabulate(model: AdaptiveNetwork, cfg, tested: Tested, model_file: Path, sear
         "calibration_batches": max((count for count in calibrated if count), default=0),
         **({"training": model.training_provenance} if model.training_provenance else {}),
         **({"search": searched | {"candidates": len(entries)}} if searched else {}),
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "mutualnet3d": mutualnet3d.__version__,
-        "torch": torch.__version__,
+        "date": now(),
+        **versions(),
     }
     table = QueryTable(entries, metric, provenance)
     table.save(output / TABLE_FILE)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import OVERRIDES, RECIPE, ROOT, cut_views, release_logger, tiny_cfg
+from tiny import ROOT, cut_views, release_logger, tiny_cfg, words
 
 import mutualnet3d as mn
 from mutualnet3d.commands.query import main as query
@@ -26,11 +26,6 @@ LEFT = {
     *("checkpoints", "config.yaml", "log.jsonl", "stdout.log", "model.pyth", "test_results.json"),
     *("test_scores.npz", "query_table.json", "accuracy_gmacs.png", "report.html", ".in_use"),
 }
-
-
-def words(data, output, *overrides):
-    places = ["DATA.PATH_TO_DATA_DIR", data, "OUTPUT_DIR", output]
-    return [str(word) for word in ("--cfg", RECIPE, *OVERRIDES, *places, *overrides)]
 
 
 def run_net(*arguments):
@@ -98,14 +93,14 @@ def test_the_summary_names_the_files_and_commands_that_there_are(finished, capfd
     named = set(re.findall(r"^  ([\w.]+) {2,}", said, re.MULTILINE))
     assert named == LEFT - {".in_use"}
     commands = [shlex.split(line, comments=True) for line in re.findall(r"^  (python .*)$", said, re.MULTILINE)]
-    assert [Path(words[1]).name for words in commands] == [
+    assert [Path(command[1]).name for command in commands] == [
         f"{name}_net.py" for name in ("query", "predict", "export", "report", "demo")
     ]
-    for words in commands:
-        assert (ROOT / words[1]).is_file()
-        module = ROOT / "mutualnet3d" / "commands" / Path(words[1]).name.replace("_net.py", ".py")
+    for command in commands:
+        assert (ROOT / command[1]).is_file()
+        module = ROOT / "mutualnet3d" / "commands" / Path(command[1]).name.replace("_net.py", ".py")
         assert 'if __name__ == "__main__":' in module.read_text()  # how it is called where there is no clone
-        assert str(output) in words
+        assert str(output) in command
     assert query(commands[0][2:]) == 0
     print_usage(None, output)
     assert f"test_net.py --model '{output}/model.pyth' OUTPUT_DIR '{output}'" in capfd.readouterr().out

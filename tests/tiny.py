@@ -44,6 +44,12 @@ def tiny_cfg(*overrides):
     return mn.load_config(RECIPE, [*OVERRIDES, *overrides])
 
 
+def words(data, output, *overrides) -> list[str]:
+    """A command line of that config on the lists in ``data``."""
+    places = ["DATA.PATH_TO_DATA_DIR", data, "OUTPUT_DIR", output]
+    return [str(word) for word in ("--cfg", RECIPE, *OVERRIDES, *places, *overrides)]
+
+
 def write_data(folder: Path) -> Path:
     """8 training and 4 test videos of 3 classes (colours), with train.csv, val.csv and test.csv."""
     lines = []

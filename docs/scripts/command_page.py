@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = {"mutualnet3d.evaluation.ava_map": "mutualnet3d.commands.ava_map"}  # python -m THIS, and where its main is
+MODULES = ("mutualnet3d.evaluation.ava_map",)  # python -m THIS
 COLUMNS = "104"
 INTRODUCTION = """# Command lines
 
@@ -27,7 +27,7 @@ def command_lines() -> dict[str, Callable[[list[str]], int]]:
     """``tools/run_net.py`` -> its ``main(arguments)``; the modules that are run by ``python -m`` too."""
     tools = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tools").glob("*.py"))
     mains = {tool: runpy.run_path(str(ROOT / tool))["main"] for tool in tools}
-    return mains | {f"-m {name}": importlib.import_module(module).main for name, module in MODULES.items()}
+    return mains | {f"-m {name}": importlib.import_module(f"{name}.__main__").main for name in MODULES}
 
 
 def help_of(command: str, main: Callable[[list[str]], int]) -> str:

@@ -14,9 +14,8 @@ import numpy as np
 
 from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
+from mutualnet3d.commands.target_options import add_class_names, add_target_options, open_named
 from mutualnet3d.cpu import prepare_cpu
-from mutualnet3d.data.class_names import read_names
-from mutualnet3d.deployment import open_deployment
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
 from mutualnet3d.files import write_text
 from mutualnet3d.guard import guarded
@@ -62,19 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, stop: list) -> None:
-    deployment = open_deployment(
-        arguments.directory, arguments.backend, arguments.precision, arguments.threads, arguments.device
-    )
+    deployment = open_named(arguments.directory, arguments)
     if deployment.preprocessing.clip is None:
         raise DeploymentError(
             f"{arguments.directory}: a network of images; the stream's clips need one of videos. Of single frames "
             "AdaptivePredictor.predict(frame) says what they show"
         )
     check_options(arguments, deployment.detects)
-    if arguments.class_names:
-        deployment = deployment.with_classes(
-            read_names(arguments.class_names, as_json=arguments.class_names.endswith(".json"))
-        )
     if deployment.detects:
         run_detection(arguments, deployment, stop)
         return
@@ -163,14 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", required=True, metavar="VIDEO", help="a video file, or the number of a camera")
     add("--output", required=True, metavar="FILE", help="the video to write (mp4)")
     add("--log", metavar="FILE", help="JSON lines of clips and switches; default: beside the output")
-    names = "one name a line; .json: name -> label, as PySlowFast has it; default: those of the deployment"
-    add("--class-names", metavar="FILE", help=names)
+    add_class_names(add)
     add("--seconds", type=float, metavar="S", help="stop after this time of the video; default: at its end")
     add = parser.add_argument_group("how the network runs").add_argument
-    add("--backend", default="torch", metavar="B", help="torch, onnxruntime or openvino")
-    add("--precision", default="float32", metavar="P", help="float32, bfloat16 or float16")
-    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
-    add("--device", metavar="D", help="cpu or cuda; default: cpu")
+    add_target_options(add)
     group = parser.add_argument_group("classification networks", "clip by clip, within a budget that may change")
     budget = group.add_mutually_exclusive_group()
     text = "per clip, or in %% of the most accurate network's latency; default: 100%%"

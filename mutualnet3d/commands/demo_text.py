@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mutualnet3d.predictor.subnetworks import SwitchingCost
-from mutualnet3d.streaming.governor import OperatingPoint
+from mutualnet3d.streaming.governor import ExpectedLatency
 from mutualnet3d.streaming.records import Phase, StreamReport
 
 
-def print_points(points: Sequence[OperatingPoint], switching: SwitchingCost, console: Console | None = None) -> None:
+def print_points(points: Sequence[ExpectedLatency], switching: SwitchingCost, console: Console | None = None) -> None:
     """What a clip is expected to take at each configuration that the governor may choose."""
     shown = _table("expected per clip, preprocessing and network", "configuration", "ms", "accuracy %")
     for point in points:

@@ -39,14 +39,14 @@ def launch(cfg, module: str, argv: Sequence[str] | None = None, init_method: str
     if cfg.NUM_GPUS <= 1 and cfg.NUM_SHARDS == 1:
         return
     choose_device(cfg)
-    words = torchrun_words(cfg, init_method)
+    words = torchrun_options(cfg, init_method)
     words += ["-m", module, *(sys.argv[1:] if argv is None else argv)]
     sys.stdout.flush()
     os.environ.setdefault(SHUTDOWN_TIMEOUT, _SECONDS_TO_SAVE)
     os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *words])
 
 
-def torchrun_words(cfg, init_method: str | None) -> list[str]:
+def torchrun_options(cfg, init_method: str | None) -> list[str]:
     """torchrun's own options for NUM_GPUS, NUM_SHARDS and SHARD_ID."""
     words = ["--nproc_per_node", str(max(cfg.NUM_GPUS, 1))]
     if cfg.NUM_SHARDS == 1:

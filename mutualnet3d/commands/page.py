@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Sequence
 
+from mutualnet3d.commands.target_options import add_target_options
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
@@ -66,10 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export (without maps)")
     text = "clips that a video is seen in at most; longer ones are sampled"
     add("--most-clips", type=int, default=MOST_CLIPS, metavar="N", help=text)
-    add("--backend", default="torch", metavar="B", help="torch, onnxruntime, openvino")
-    add("--precision", default="float32", metavar="P", help="float32, bfloat16, float16")
-    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
-    add("--device", metavar="D", help="cpu, cuda; default: cpu")
+    add_target_options(add)
     return parser
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mutualnet3d.commands.target_options import add_class_names, add_target_options, open_named
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.check import list_videos
-from mutualnet3d.data.class_names import read_names
 from mutualnet3d.data.names import is_image, is_video
-from mutualnet3d.deployment import Deployment, open_deployment
+from mutualnet3d.deployment import Deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
 from mutualnet3d.files import write_text
 from mutualnet3d.guard import guarded
@@ -116,15 +116,12 @@ def to_csv(answers: Sequence[_Answer]) -> str:
 def _open(arguments: argparse.Namespace) -> Deployment:
     path = Path(arguments.model)
     directory = path.parent if path.name == MODEL_FILE and path.is_file() else path
-    deployment = open_deployment(directory, arguments.backend, arguments.precision, arguments.threads, arguments.device)
+    deployment = open_named(directory, arguments)
     if deployment.detects:
         raise DeploymentError(
             f"{directory}: a detection network, which needs the boxes of people: tools/demo_net.py {directory} --boxes "
             "FILE, or AdaptivePredictor.detect"
         )
-    if arguments.class_names:
-        names = read_names(arguments.class_names, as_json=arguments.class_names.endswith(".json"))
-        return deployment.with_classes(names)
     if deployment.classes is None:
         _logger.warning("classes are numbers: %s knows no names; give them with --class-names classes.txt", directory)
     return deployment
@@ -156,10 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="+", metavar="FILE", help="videos, folders of them, or lists (.csv)")
     add = parser.add_argument_group("network").add_argument
     add("--model", required=True, metavar="DIR", help="OUTPUT_DIR of a run, or an export")
-    add("--backend", default="torch", metavar="B", help="torch, onnxruntime, openvino")
-    add("--precision", default="float32", metavar="P", help="float32, bfloat16, float16")
-    add("--threads", type=int, metavar="N", help="of the processor; default: torch's number")
-    add("--device", metavar="D", help="cpu, cuda; default: cpu")
+    add_target_options(add)
     add = parser.add_argument_group("budget").add_argument
     add("--max-gmacs", type=float, metavar="X", help="10^9 multiply-adds a view; default: any")
     add("--max-latency-ms", type=float, metavar="X", help="a view, of an export that measured it; default: any")
@@ -172,8 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "write a csv: video, configuration, labels, probabilities, error; default: only print"
     add("--output", metavar="FILE", help=text)
     add = parser.add_argument_group("files").add_argument
-    text = "one name a line, or .json: name -> label; default: those of the model"
-    add("--class-names", metavar="FILE", help=text)
+    add_class_names(add)
     add("--prefix", metavar="DIR", help="folder that the paths in a .csv are below; default: as check_data finds it")
     return parser
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from mutualnet3d.data.check import VideoReport
 from mutualnet3d.logs import visible
-from mutualnet3d.preparation import CONFIG, Checked, FoundVideos, Parts, Plan
+from mutualnet3d.output_files import CONFIG_FILE
+from mutualnet3d.preparation import Checked, FoundVideos, Parts, Plan
 from mutualnet3d.preparation.folder import PARTS
 from mutualnet3d.preparation.writing import TABLE
 from mutualnet3d.summary import print_plain
@@ -43,7 +44,7 @@ def print_summary(
         say(f"not looked at: {sum(found.others.values())} files that are called no video ({kinds})")
     _division(say, found, parts)
     say()
-    say(f"Written to {output}: the lists, the classes' names, {TABLE} (where each video went) and {CONFIG}:")
+    say(f"Written to {output}: the lists, the classes' names, {TABLE} (where each video went) and {CONFIG_FILE}:")
     settings = {setting.key: setting for setting in plan.settings}
     for key in ("SOLVER.MAX_EPOCH", "TRAIN.BATCH_SIZE", "DATA.SAMPLING_RATE", "TEST.NUM_ENSEMBLE_VIEWS", "NUM_GPUS"):
         say(f"  {key} {settings[key].value}   # {settings[key].why}")
@@ -54,7 +55,7 @@ def print_summary(
     say()
     say("Next, train and then predict:")
     trust = " --trust-pickle" if trust_pickle else ""
-    say(f"  python tools/run_net.py --cfg {shlex.quote(str(output / CONFIG))}{trust}")
+    say(f"  python tools/run_net.py --cfg {shlex.quote(str(output / CONFIG_FILE))}{trust}")
     say(f"  python tools/predict_net.py --model {shlex.quote(str(run))} VIDEO ...")
 
 

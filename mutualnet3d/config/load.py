@@ -11,7 +11,7 @@ from fvcore.common.config import CfgNode
 from mutualnet3d.config.defaults import get_cfg
 from mutualnet3d.config.validate import check_config
 from mutualnet3d.config.values import coerce, refuse_odd
-from mutualnet3d.config.yaml_file import Entry, parse_yaml, read_yaml
+from mutualnet3d.config.yaml_file import Placed, parse_yaml, read_yaml
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.output_files import TABLE_FILE
 
@@ -64,7 +64,7 @@ def load_config_text(text: str, overrides: Sequence[Any] = (), name: str = "stor
     return cfg
 
 
-def _merge(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Entry], prefix: str) -> None:
+def _merge(cfg: CfgNode, node: CfgNode, root: CfgNode, entries: dict[str, Placed], prefix: str) -> None:
     """Write ``entries`` into ``cfg``; ``node`` is the same place in the defaults ``root``, which give the types."""
     for name, entry in entries.items():
         key = prefix + name
@@ -104,13 +104,13 @@ def _merge_overrides(cfg: CfgNode, defaults: CfgNode, overrides: Sequence[Any]) 
     for key, value in zip(overrides[0::2], overrides[1::2], strict=True):
         if key.split(".")[0] not in defaults:
             raise ConfigError(_unknown_key(key, "override", defaults))
-        entry = Entry(value, "override")
+        entry = Placed(value, "override")
         for name in reversed(key.split(".")):
-            entry = Entry({name: entry}, "override")
+            entry = Placed({name: entry}, "override")
         _merge(cfg, defaults, defaults, entry.value, "")
 
 
-def _check_gone(key: str, entry: Entry) -> None:
+def _check_gone(key: str, entry: Placed) -> None:
     if entry.value != _GONE[key]:
         raise ConfigError(
             f"{entry.place}: {key} is {entry.value!r}; the key went away, and it is always {_GONE[key]}: remove it, "
@@ -118,7 +118,7 @@ def _check_gone(key: str, entry: Entry) -> None:
         )
 
 
-def _without_places(key: str, entry: Entry) -> Any:
+def _without_places(key: str, entry: Placed) -> Any:
     if isinstance(entry.value, dict):
         return CfgNode({name: _without_places(f"{key}.{name}", child) for name, child in entry.value.items()})
     refuse_odd(key, entry.value, entry.place)

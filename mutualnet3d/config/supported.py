@@ -63,7 +63,8 @@ def check_supported(cfg: CfgNode) -> None:
     Raises:
         ConfigError: a key of ``REFUSED`` is not at its default, or loss, activation or search do not fit the task.
     """
-    changed = [key for key, value in leaves(cfg) if value != _default(key)]
+    defaults = dict(leaves(get_cfg()))
+    changed = [key for key, value in leaves(cfg) if value != defaults.get(key)]
     refused = [key for key in changed if key in REFUSED]
     if refused:
         raise ConfigError(f"{', '.join(refused)}: not supported, and would change the result; leave at the default")
@@ -109,12 +110,3 @@ def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-def _default(key: str) -> Any:
-    node = get_cfg()
-    for name in key.split("."):
-        if name not in node:
-            return None
-        node = node[name]
-    return node

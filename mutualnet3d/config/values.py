@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import yaml
+from fvcore.common.config import CfgNode
 
 from mutualnet3d.errors import ConfigError
 
@@ -17,6 +18,18 @@ _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 # PySlowFast sets this number to None in one mode (synchronising over all machines).
 _MAY_BE_NONE = ("BN.NUM_SYNC_DEVICES",)
+
+
+def get_value(cfg: CfgNode, key: str) -> Any:
+    """The value of ``key``, such as ``DATA.MEAN``; KeyError where ``cfg`` has no such key."""
+    for name in key.split("."):
+        cfg = cfg[name]
+    return cfg
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def coerce(key: str, value: Any, default: Any, place: str) -> Any:
@@ -38,7 +51,7 @@ def coerce(key: str, value: Any, default: Any, place: str) -> Any:
     decoded = _decode(value, default)
     refuse_odd(key, decoded, place)
     if default is None:
-        if decoded is None or _is_number(decoded):
+        if decoded is None or is_number(decoded):
             return decoded
     elif isinstance(default, bool):
         if isinstance(decoded, bool):
@@ -46,12 +59,12 @@ def coerce(key: str, value: Any, default: Any, place: str) -> Any:
     elif isinstance(default, int):
         if isinstance(decoded, Integral) and not isinstance(decoded, bool):
             return int(decoded)
-        if _is_number(decoded) and float(decoded).is_integer():
+        if is_number(decoded) and float(decoded).is_integer():
             return int(decoded)
         if decoded is None and key in _MAY_BE_NONE:
             return None
     elif isinstance(default, float):
-        if _is_number(decoded):
+        if is_number(decoded):
             return float(decoded)
     elif isinstance(default, str):
         if decoded is None:
@@ -124,15 +137,11 @@ def _plain(values: list | tuple) -> list:
             plain.append(float(value))
         elif isinstance(value, Integral) and not isinstance(value, bool):
             plain.append(int(value))
-        elif _is_number(value):
+        elif is_number(value):
             plain.append(float(value))
         else:
             plain.append(value)
     return plain
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _expected(default: Any) -> str:

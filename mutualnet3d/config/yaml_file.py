@@ -14,11 +14,11 @@ MOST_FILES, MOST_VALUES = 64, 100_000  # of one config; aliases count as often a
 
 
 @dataclass(frozen=True)
-class Entry:
+class Placed:
     """One value of a YAML file and where it stands.
 
     Attributes:
-        value: a plain value, or a dict of name -> Entry for a node.
+        value: a plain value, or a dict of name -> Placed for a node.
         place: ``file:line``, for messages.
     """
 
@@ -26,7 +26,7 @@ class Entry:
     place: str
 
 
-def read_yaml(path: str | os.PathLike) -> dict[str, Entry]:
+def read_yaml(path: str | os.PathLike) -> dict[str, Placed]:
     """The entries of a YAML file, those of its ``_BASE_`` files (one path or a list, relative to the file) below them.
 
     Raises:
@@ -36,7 +36,7 @@ def read_yaml(path: str | os.PathLike) -> dict[str, Entry]:
     return _read_file(os.path.expanduser(os.fspath(path)), (), [])
 
 
-def parse_yaml(text: str, name: str) -> dict[str, Entry]:
+def parse_yaml(text: str, name: str) -> dict[str, Placed]:
     """The entries of a YAML text; ``name`` stands for the file in messages. ``_BASE_`` is refused."""
     entries = _parse(text, name)
     if BASE_KEY in entries:
@@ -44,7 +44,7 @@ def parse_yaml(text: str, name: str) -> dict[str, Entry]:
     return entries
 
 
-def _read_file(path: str, above: tuple[str, ...], read: list[str]) -> dict[str, Entry]:
+def _read_file(path: str, above: tuple[str, ...], read: list[str]) -> dict[str, Placed]:
     real = os.path.realpath(path)
     if real in above:
         raise ConfigError(f"{path}: {BASE_KEY} leads back to the file itself; remove one of the {BASE_KEY} lines")
@@ -65,7 +65,7 @@ def _read_file(path: str, above: tuple[str, ...], read: list[str]) -> dict[str, 
     if base is None:
         return entries
     names = base.value if isinstance(base.value, list) else [base.value]
-    merged: dict[str, Entry] = {}
+    merged: dict[str, Placed] = {}
     for name in names:
         if not isinstance(name, str):
             raise ConfigError(f"{base.place}: {BASE_KEY} takes one file name or a list of them, not {base.value!r}")
@@ -75,7 +75,7 @@ def _read_file(path: str, above: tuple[str, ...], read: list[str]) -> dict[str, 
     return merged
 
 
-def _lay_over(upper: dict[str, Entry], lower: dict[str, Entry]) -> None:
+def _lay_over(upper: dict[str, Placed], lower: dict[str, Placed]) -> None:
     for key, entry in upper.items():
         below = lower.get(key)
         if below is not None and isinstance(entry.value, dict) and isinstance(below.value, dict):
@@ -84,7 +84,7 @@ def _lay_over(upper: dict[str, Entry], lower: dict[str, Entry]) -> None:
             lower[key] = entry
 
 
-def _parse(text: str, name: str) -> dict[str, Entry]:
+def _parse(text: str, name: str) -> dict[str, Placed]:
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
@@ -103,16 +103,16 @@ def _parse(text: str, name: str) -> dict[str, Entry]:
         raise ConfigError(f"{name}: an alias (*name) leads back into itself, or nodes are nested without end") from None
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> dict[str, Entry]:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, name: str) -> dict[str, Placed]:
     _refuse_duplicates(loader, node, name)
     loader.flatten_mapping(node)  # "<<: *anchor"; merged keys come first, so that the file's own ones win
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Placed] = {}
     for key_node, value_node in node.value:
         key, place = str(_construct(loader, key_node, name)), f"{name}:{key_node.start_mark.line + 1}"
         if isinstance(value_node, yaml.MappingNode):
-            entries[key] = Entry(_mapping(loader, value_node, name), place)
+            entries[key] = Placed(_mapping(loader, value_node, name), place)
         else:
-            entries[key] = Entry(_construct(loader, value_node, name), place)
+            entries[key] = Placed(_construct(loader, value_node, name), place)
     return entries
 
 

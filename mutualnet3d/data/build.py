@@ -11,7 +11,7 @@ from mutualnet3d.data.ava_list import box_lists, read_key_frames
 from mutualnet3d.data.ava_table import KeyFrameTable
 from mutualnet3d.data.charades_list import charades_list, read_charades
 from mutualnet3d.data.image_lists import cifar_files, has_folder, read_cifar, read_image_folder, split_folder
-from mutualnet3d.data.kinetics import Entry, TestVideos, TrainClips
+from mutualnet3d.data.kinetics import LabelledVideo, TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import read_list
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.files import sha256
@@ -19,7 +19,7 @@ from mutualnet3d.files import sha256
 IMAGE_DATASETS = ("imagenet", "cifar10", "cifar100")
 DATASETS = ("kinetics", "synthetic", "charades", "ava", *IMAGE_DATASETS)
 _SINGLE_LABEL = ("kinetics", "synthetic")
-Entries = Sequence[Entry] | KeyFrameTable
+Entries = Sequence[LabelledVideo] | KeyFrameTable
 
 
 def build_entries(cfg, split: str) -> Entries:

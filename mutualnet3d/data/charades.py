@@ -1,4 +1,4 @@
-"""Videos with several labels at several times, as training and test data see them (:class:`kinetics.Entry`)."""
+"""Videos with several labels at several times, as training and test data see them (:class:`kinetics.LabelledVideo`)."""
 
 import math
 import os

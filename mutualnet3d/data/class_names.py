@@ -45,12 +45,16 @@ def read_class_names(cfg: Any, classes: int | None) -> tuple[tuple[str, ...] | N
     return names, ""
 
 
-def read_names(path: str | os.PathLike, as_json: bool = False) -> tuple[str, ...]:
+def read_names(path: str | os.PathLike, as_json: bool | None = None) -> tuple[str, ...]:
     """Names in label order: a name a line, blank lines skipped; or PySlowFast's JSON, {name: label}.
+
+    Args:
+        as_json: None: by the file's suffix, ``.json``.
 
     Raises:
         DataError: the file is missing, empty, or something else.
     """
+    as_json = Path(path).suffix.lower() == ".json" if as_json is None else as_json
     try:
         if Path(path).exists() and not Path(path).is_file():  # a pipe or a device would never end
             raise ValueError("it is no regular file")

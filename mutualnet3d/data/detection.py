@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from mutualnet3d.errors import VideoError
-
 
 @dataclass(frozen=True)
 class DetectionTrainItem:
@@ -82,15 +80,6 @@ class KeyFrameItem:
     path: str
     index: int
     error: str | None = None
-
-    def rois(self) -> torch.Tensor:
-        """float32 (R, 5), what ``model(clip[None], configuration, rois)`` takes: a 0 before every box.
-
-        Raises VideoError where the video could not be read.
-        """
-        if self.clip is None:
-            raise VideoError(self.path, self.error)
-        return torch.cat([torch.zeros(len(self.boxes), 1), self.boxes], dim=1)
 
     def without_frames(self) -> "KeyFrameItem":
         """What is known of the key frame, without its pixels."""

@@ -19,12 +19,12 @@ from mutualnet3d.data.transforms import TrainTransform, draw_scale, random_crop_
 from mutualnet3d.data.views import Preprocessing, VideoViews
 from mutualnet3d.errors import VideoError
 
-__all__ = ["Entry", "TestItem", "TestVideos", "TrainClips", "TrainItem", "VideoEntry", "read_list"]
+__all__ = ["LabelledVideo", "TestItem", "TestVideos", "TrainClips", "TrainItem", "VideoEntry", "read_list"]
 
 Label = int | torch.Tensor  # a class; or float32 (K,), 1 for each class that a video with several labels has
 
 
-class Entry(Protocol):
+class LabelledVideo(Protocol):
     """A video with labels, as lists give it.
 
     Attributes:
@@ -114,7 +114,7 @@ class TrainClips(Dataset):
     An unreadable video is replaced by another one, drawn likewise; its failure travels with the item.
     """
 
-    def __init__(self, entries: Sequence[Entry], cfg, seed: int):
+    def __init__(self, entries: Sequence[LabelledVideo], cfg, seed: int):
         self.entries = entries
         self._seed = seed
         self._cut: Callable[[VideoReader, np.random.Generator], tuple[np.ndarray, int, int]] = (
@@ -134,7 +134,7 @@ class TrainClips(Dataset):
         )
         return TrainItem(torch.from_numpy(clip).movedim(-1, 0), label, index, failures)
 
-    def _clip(self, entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, Label]:
+    def _clip(self, entry: LabelledVideo, rng: np.random.Generator) -> tuple[np.ndarray, Label]:
         with entry.open(self._backend) as video:
             clip, first, last = self._cut(video, rng)
             return clip, entry.clip_label(first, last, video.fps)
@@ -148,7 +148,7 @@ class TestVideos(Dataset):
 
     __test__ = False  # pytest: this is no test
 
-    def __init__(self, entries: Sequence[Entry], cfg, num_views: int, num_crops: int):
+    def __init__(self, entries: Sequence[LabelledVideo], cfg, num_views: int, num_crops: int):
         self.entries = entries
         self._num_views, self._num_crops = num_views, num_crops
         self._preprocessing = Preprocessing.from_cfg(cfg)

@@ -22,7 +22,7 @@ class UnreadableVideos:
         self.path = Path(output_dir) / UNREADABLE_FILE
         self.counts: Counter[str] = Counter()
         self._logger = logger or logging.getLogger(__name__)
-        self._listed = _listed_paths(self.path)
+        self._listed = {path for path, _ in read_unreadable(self.path)}
 
     def add(self, failures: Iterable[tuple[str, str]]) -> None:
         """Record (path, reason) pairs, as batches carry them."""
@@ -47,14 +47,13 @@ class UnreadableVideos:
         return len(self.counts)
 
 
-def _listed_paths(path: Path) -> set[str]:
-    """Paths in the file of an earlier run; a last line that was cut off does not count."""
-    if not path.exists():
-        return set()
-    listed = set()
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+def read_unreadable(path: str | Path) -> tuple[tuple[str, str], ...]:
+    """(path, reason) of each video in such a file, none where there is no file; a cut-off line does not count."""
+    found = []
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if Path(path).exists() else ():
         try:
-            listed.add(json.loads(line)["path"])
+            value = json.loads(line)
+            found.append((str(value["path"]), str(value["reason"])))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    return listed
+    return tuple(found)

@@ -27,6 +27,12 @@ def input_names(description: Description) -> tuple[str, ...]:
     return ("slow", "fast") if pathways.fast else ("slow",)
 
 
+def require_no_boxes(detects: bool) -> None:
+    """DeploymentError of a network that ``detects``: other formats than torch have no place for its boxes."""
+    if detects:
+        raise DeploymentError("detection networks are exported to the format torch alone: their boxes vary in number")
+
+
 def to_exported_program(network: DenseNetwork) -> torch.export.ExportedProgram:
     """``network``, in float32, by ``torch.export``: for any batch, and views of the size that its preprocessing gives.
 
@@ -35,8 +41,7 @@ def to_exported_program(network: DenseNetwork) -> torch.export.ExportedProgram:
     Raises:
         DeploymentError: a detection network: the number of its boxes has no place in these formats.
     """
-    if network.description.detects:
-        raise DeploymentError("detection networks are exported to the format torch alone: their boxes vary in number")
+    require_no_boxes(network.description.detects)
     views = tuple(torch.zeros(shape) for shape in network.description.view_shapes(batch=2))
     batch = torch.export.Dim("batch", min=1, max=4096)
     with torch.no_grad():

@@ -8,18 +8,14 @@ import torch
 import torch.fx
 from torch import nn
 
-import mutualnet3d
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.errors import DeploymentError
 from mutualnet3d.layers import trace_dense
 from mutualnet3d.pathways import PathwayRule
+from mutualnet3d.provenance import versions
 
 ACTIVATIONS = ("softmax", "sigmoid")
-
-
-def _versions() -> dict[str, str]:
-    return {"mutualnet3d": mutualnet3d.__version__, "torch": str(torch.__version__)}
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Description:
     classes: tuple[str, ...] | None = None
     detects: bool = False
     source_sha256: str = ""
-    versions: dict[str, str] = field(default_factory=_versions)
+    versions: dict[str, str] = field(default_factory=versions)
     activation: str = "softmax"
 
     def __post_init__(self) -> None:

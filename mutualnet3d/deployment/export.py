@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import importlib.metadata
 import logging
@@ -11,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.counting import complexities
 from mutualnet3d.deployment.clips import Clips
+from mutualnet3d.deployment.conversion import require_no_boxes
 from mutualnet3d.deployment.extras import optional_module
 from mutualnet3d.deployment.manifest import MANIFEST_FILE, SUFFIXES, ExportedNetwork, Manifest
 from mutualnet3d.deployment.parity import measure_parity
@@ -27,7 +25,9 @@ from mutualnet3d.errors import DeploymentError
 from mutualnet3d.files import atomic_directory
 from mutualnet3d.latency import measure_many
 from mutualnet3d.output_files import TABLE_FILE
+from mutualnet3d.pathways import whole_frame_boxes
 from mutualnet3d.progress import show_progress
+from mutualnet3d.provenance import now
 from mutualnet3d.query_table import QueryTable
 
 _logger = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ def export(
     output = Path(output)
     _check_output(output, overwrite)
     table = _table_of(trained, table, plan)
-    if trained.model.detects and set(plan.formats) != {"torch"}:
-        raise DeploymentError("detection networks are exported to the format torch alone: their boxes vary in number")
+    if set(plan.formats) != {"torch"}:
+        require_no_boxes(trained.model.detects)
     for configuration in plan.configurations:
         trained.model.require_statistics(configuration)
     written: list[ExportedNetwork] = []
@@ -194,13 +194,9 @@ def _with_latencies(
     calls = {}
     for configuration, runner in runners.items():
         views = runner.description.pathways.views(clips.tensor[:1], configuration)
-        boxes = _whole_frame(views) if runner.description.detects else None
+        boxes = tuple(map(whole_frame_boxes, views)) if runner.description.detects else None
         calls[configuration] = functools.partial(runner, views, boxes)
     return table.with_latencies(measure_many(calls), target.setting())
-
-
-def _whole_frame(views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.tensor([[0.0, 0.0, 0.0, view.shape[4], view.shape[3]]]) for view in views)
 
 
 def _manifest(trained: TrainedNetwork, plan: ExportPlan, written: Sequence[ExportedNetwork], clips: Clips) -> Manifest:
@@ -208,5 +204,4 @@ def _manifest(trained: TrainedNetwork, plan: ExportPlan, written: Sequence[Expor
     versions = dict(description.versions)
     for form in plan.formats:
         versions |= {package: importlib.metadata.version(package) for package in _NEEDS.get(form, ())}
-    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return Manifest(replace(description, versions=versions), tuple(written), clips.source, date)
+    return Manifest(replace(description, versions=versions), tuple(written), clips.source, now())

@@ -48,11 +48,3 @@ def topk_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
     if len(labels) == 0:
         return float("nan")
     return 100.0 * topk_hits(scores, labels, k).double().mean().item()
-
-
-def class_accuracies(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Top-1 accuracy of every class, per cent: float64 (K,), nan for classes without videos."""
-    hits = topk_hits(scores, labels, 1).double()
-    classes = scores.shape[1]
-    videos = torch.bincount(labels, minlength=classes)
-    return 100.0 * torch.bincount(labels, weights=hits, minlength=classes) / videos

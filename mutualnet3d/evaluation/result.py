@@ -12,7 +12,7 @@ import torch
 
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.errors import ConfigurationError, DataError
-from mutualnet3d.evaluation.accuracy import Accuracy, class_accuracies, topk_accuracy
+from mutualnet3d.evaluation.accuracy import Accuracy, topk_accuracy
 from mutualnet3d.files import atomic_write
 
 
@@ -59,10 +59,6 @@ class GridResult:
                 f"{configuration} was not evaluated; there are {', '.join(map(str, self.configurations))}"
             )
         return self.scores[self.configurations.index(configuration)]
-
-    def class_accuracies(self, configuration: Configuration) -> torch.Tensor:
-        """Top-1 accuracy of every class, per cent: float64 (K,), nan for classes without videos."""
-        return class_accuracies(self.scores_at(configuration), self.labels)
 
 
 def join_results(results: Iterable[GridResult], configurations: Sequence[Configuration]) -> GridResult:

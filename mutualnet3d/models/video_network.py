@@ -13,6 +13,7 @@ from torch import nn
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.layers import activate, activation_of, slimmable_norms
 from mutualnet3d.models.network import AdaptiveNetwork
+from mutualnet3d.pathways import whole_frame_boxes
 
 
 class VideoNetwork(AdaptiveNetwork):
@@ -88,12 +89,7 @@ class VideoNetwork(AdaptiveNetwork):
 
     def whole_frame_boxes(self, clip: torch.Tensor) -> torch.Tensor | None:
         """One box a clip that spans its frames, (N, 5), for detection networks; ``None`` for others."""
-        if not self.detects:
-            return None
-        count, height, width = clip.shape[0], *clip.shape[3:]
-        boxes = torch.tensor([[0.0, 0.0, 0.0, width, height]], device=clip.device).repeat(count, 1)
-        boxes[:, 0] = torch.arange(count, device=clip.device)
-        return boxes
+        return whole_frame_boxes(clip) if self.detects else None
 
     def pathway_boxes(
         self, boxes: torch.Tensor, clip: torch.Tensor, views: tuple[torch.Tensor, ...]

@@ -11,7 +11,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.deployment import Deployment
 from mutualnet3d.errors import QueryTableError
 from mutualnet3d.predictor.prediction import milliseconds_since
-from mutualnet3d.predictor.subnetworks import Runner
+from mutualnet3d.predictor.subnetworks import Run
 
 _ACTIVATIONS = {  # those that a Description may name
     "softmax": lambda logits: logits.softmax(1),
@@ -48,7 +48,7 @@ class Scoring:
     def score(
         self,
         deployment: Deployment,
-        run: Runner,
+        run: Run,
         configuration: Configuration,
         clips: torch.Tensor,
         start: float,

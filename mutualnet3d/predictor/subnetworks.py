@@ -14,7 +14,7 @@ import torch
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.predictor.prediction import milliseconds_since
 
-Runner = Callable[..., torch.Tensor]  # views, and boxes of detection networks, to logits
+Run = Callable[..., torch.Tensor]  # views, and boxes of detection networks, to logits
 _REMEMBERED = 1000  # building times kept for the report
 
 
@@ -24,16 +24,13 @@ class SwitchingCost:
 
     Attributes:
         built: how many were built, those built again after they had been dropped included.
-        dropped: how many were dropped to keep within the bound.
-        median_ms, longest_ms: of building one, over the last 1000; 0.0 before the first.
+        median_ms: of building one, over the last 1000; 0.0 before the first.
         converts: whether building one converts it: onnxruntime and openvino from the directory of a run, which takes
             seconds where reading an export takes milliseconds. The times hold the conversion.
     """
 
     built: int
-    dropped: int
     median_ms: float
-    longest_ms: float
     converts: bool
 
 
@@ -48,16 +45,16 @@ class SubNetworks:
         converts: whether ``build`` converts, for the report.
     """
 
-    def __init__(self, build: Callable[[Configuration], Runner], capacity: int, converts: bool = False):
+    def __init__(self, build: Callable[[Configuration], Run], capacity: int, converts: bool = False):
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise ValueError(f"max_networks {capacity!r} must be a whole number of at least 1")
         self._build, self.capacity, self._converts = build, capacity, converts
-        self._ready: OrderedDict[Configuration, Runner] = OrderedDict()
+        self._ready: OrderedDict[Configuration, Run] = OrderedDict()
         self._access, self._building = threading.Lock(), threading.Lock()
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
-        self._built = self._dropped = 0
+        self._built = 0
 
-    def get(self, configuration: Configuration) -> tuple[Runner, float]:
+    def get(self, configuration: Configuration) -> tuple[Run, float]:
         """The runner of ``configuration``, and the milliseconds that this call waited for it to be built.
 
         They are 0.0 where it was there. Errors of building pass; the next call tries again.
@@ -78,26 +75,24 @@ class SubNetworks:
         """What building has cost so far."""
         with self._access:
             times = list(self._times)
-            built, dropped = self._built, self._dropped
-        median_ms, longest_ms = statistics.median(times) if times else 0.0, max(times, default=0.0)
-        return SwitchingCost(built, dropped, median_ms, longest_ms, self._converts)
+            built = self._built
+        return SwitchingCost(built, statistics.median(times) if times else 0.0, self._converts)
 
     def __len__(self) -> int:
         with self._access:
             return len(self._ready)
 
-    def _find(self, configuration: Configuration) -> Runner | None:
+    def _find(self, configuration: Configuration) -> Run | None:
         with self._access:
             runner = self._ready.get(configuration)
             if runner is not None:
                 self._ready.move_to_end(configuration)
             return runner
 
-    def _keep(self, configuration: Configuration, runner: Runner, milliseconds: float) -> None:
+    def _keep(self, configuration: Configuration, runner: Run, milliseconds: float) -> None:
         with self._access:
             self._ready[configuration] = runner
             self._times.append(milliseconds)
             self._built += 1
             while len(self._ready) > self.capacity:
                 self._ready.popitem(last=False)
-                self._dropped += 1

@@ -16,6 +16,7 @@ from typing import Any
 from fvcore.common.config import CfgNode
 
 from mutualnet3d.config import load_config
+from mutualnet3d.config.values import get_value
 from mutualnet3d.data.check import VideoReport
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.preparation.machine import Machine
@@ -124,7 +125,7 @@ def choose_settings(
         Setting("MUTUALNET.ENABLE", True),
         *_clips(cfg, facts, pretrained=bool(weights)),
         *_directions(labels),
-        *_training(cfg, base, facts, machine, full, epochs, bool(weights)),
+        *_training(base, facts, machine, full, epochs, bool(weights)),
         Setting("TEST.NUM_SPATIAL_CROPS", 1),
         Setting("DATA.TEST_CROP_SIZE", cfg.DATA.TRAIN_CROP_SIZE),
     ]
@@ -140,16 +141,10 @@ def _network(base: CfgNode, network: CfgNode | None) -> list[Setting]:
     keys = [*(f"{node}.{name}" for node in _NETWORK for name in network[node]), *_NETWORK_KEYS]
     if network.MUTUALNET.ENABLE:
         keys += ["MUTUALNET.SPATIAL", "MUTUALNET.TEMPORAL"]
-    values = {key: _value(network, key) for key in keys}
+    values = {key: get_value(network, key) for key in keys}
     if not network.MUTUALNET.ENABLE:
         values |= {"MUTUALNET.SPATIAL": [], "MUTUALNET.TEMPORAL": []}
-    return [Setting(key, v, "as in the weights") for key, v in values.items() if v != _value(base, key)]
-
-
-def _value(cfg: CfgNode, key: str) -> Any:
-    for name in key.split("."):
-        cfg = cfg[name]
-    return cfg
+    return [Setting(key, v, "as in the weights") for key, v in values.items() if v != get_value(base, key)]
 
 
 def _smaller_crop() -> list[Setting]:
@@ -190,7 +185,7 @@ def _directions(labels: Sequence[str]) -> list[Setting]:
 
 
 def _training(
-    cfg: CfgNode, base: CfgNode, facts: _Facts, machine: Machine, full: bool, epochs: int | None, pretrained: bool
+    base: CfgNode, facts: _Facts, machine: Machine, full: bool, epochs: int | None, pretrained: bool
 ) -> list[Setting]:
     gpus = max(0, min(machine.gpus, facts.train // 8))
     batch = _batch(facts.train, max(1, gpus), machine, full)

@@ -12,7 +12,7 @@ from typing import Any
 from mutualnet3d.config import load_config
 from mutualnet3d.errors import DataError
 from mutualnet3d.files import write_text
-from mutualnet3d.output_files import CONFIG_FILE as CONFIG
+from mutualnet3d.output_files import CONFIG_FILE
 from mutualnet3d.preparation.checking import Checked
 from mutualnet3d.preparation.folder import PARTS, FoundVideos
 from mutualnet3d.preparation.parts import Parts
@@ -25,7 +25,7 @@ def check_free(output: Path, force: bool) -> None:
     """DataError if ``output`` holds one of the files already and ``force`` does not allow to replace them."""
     there = [
         name
-        for name in (*(f"{each}.csv" for each in PARTS), CLASSES, RECIPE, CONFIG, TABLE)
+        for name in (*(f"{each}.csv" for each in PARTS), CLASSES, RECIPE, CONFIG_FILE, TABLE)
         if (output / name).exists()
     ]
     if there and not force:
@@ -69,7 +69,7 @@ def write_all(
     write_text(output / CLASSES, "".join(f"{name}\n" for name in found.labels))
     write_text(output / TABLE, _table(found, checked, parts))
     write_text(output / RECIPE, recipe)
-    write_text(output / CONFIG, _config_text(plan, head))
+    write_text(output / CONFIG_FILE, _config_text(plan, head))
 
 
 def _line(path: str, label: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mutualnet3d.configuration import Configuration
+from mutualnet3d.device_label import is_device_label
 from mutualnet3d.errors import QueryTableError
 
 
@@ -70,7 +71,7 @@ class Entry:
 
 def check_label(label: object) -> None:
     """QueryTableError unless ``label`` can name a device: one line of text, without spaces around it."""
-    if not isinstance(label, str) or not label or label != label.strip() or not label.isprintable():
+    if not is_device_label(label):
         raise QueryTableError(f"device label {label!r} must be one line of text, without spaces around it")
 
 

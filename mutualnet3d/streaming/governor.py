@@ -21,7 +21,7 @@ _LONGEST_PATIENCE = 16  # times the patience asked for
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class ExpectedLatency:
     """What one configuration is expected to take and to reach.
 
     Attributes:
@@ -83,10 +83,10 @@ class BudgetGovernor:
         QueryTableError: no points.
     """
 
-    def __init__(self, points: Sequence[OperatingPoint], budget_ms: float, margin: float = 0.1, patience: int = 4):
+    def __init__(self, points: Sequence[ExpectedLatency], budget_ms: float, margin: float = 0.1, patience: int = 4):
         if not 0 <= margin < 1 or patience < 1:
             raise ValueError(f"margin {margin} must lie in [0, 1) and patience {patience} must be at least 1")
-        self.front: tuple[OperatingPoint, ...] = tuple(pareto_front(points, "latency_ms"))
+        self.front: tuple[ExpectedLatency, ...] = tuple(pareto_front(points, "latency_ms"))
         if not self.front:
             raise QueryTableError("a governor needs at least one configuration with a latency")
         self._margin, self._base_patience, self._patience = margin, patience, patience

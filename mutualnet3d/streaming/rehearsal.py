@@ -10,7 +10,7 @@ from mutualnet3d.configuration import Configuration
 from mutualnet3d.predictor import AdaptivePredictor
 from mutualnet3d.predictor.prediction import StageTimes
 from mutualnet3d.query_table import Entry, QueryTable
-from mutualnet3d.streaming.governor import OperatingPoint
+from mutualnet3d.streaming.governor import ExpectedLatency
 
 _WARMUP, _PASSES = 2, 9  # the median of the passes counts
 
@@ -21,7 +21,7 @@ def candidates(table: QueryTable) -> tuple[Entry, ...]:
     return table.pareto("latency_ms" if measured else "gmacs")
 
 
-def rehearse(predictor: AdaptivePredictor, clip: np.ndarray) -> tuple[OperatingPoint, ...]:
+def rehearse(predictor: AdaptivePredictor, clip: np.ndarray) -> tuple[ExpectedLatency, ...]:
     """What a clip is expected to take, preprocessing included, at each of the :func:`candidates`, by rising GMACs.
 
     Networks whose latency the table knows take that and the preprocessing measured here; others are measured here.
@@ -41,8 +41,8 @@ def rehearse(predictor: AdaptivePredictor, clip: np.ndarray) -> tuple[OperatingP
     return tuple(_expected(entry, times[entry.configuration]) for entry in entries)
 
 
-def _expected(entry: Entry, times: list[StageTimes]) -> OperatingPoint:
+def _expected(entry: Entry, times: list[StageTimes]) -> ExpectedLatency:
     preprocess_ms = statistics.median(each.preprocess_ms for each in times)
     measured_ms = statistics.median(each.network_ms for each in times)
     network_ms = measured_ms if entry.latency_ms is None else entry.latency_ms
-    return OperatingPoint(entry.configuration, preprocess_ms + network_ms, entry.accuracy)
+    return ExpectedLatency(entry.configuration, preprocess_ms + network_ms, entry.accuracy)

@@ -14,6 +14,7 @@ import numpy as np
 from mutualnet3d.config import load_config
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.data.class_names import read_class_names
+from mutualnet3d.data.unreadable import read_unreadable
 from mutualnet3d.errors import DataError, MutualNetError
 from mutualnet3d.evaluation.result import read_scores
 from mutualnet3d.files import sha256
@@ -138,7 +139,7 @@ def read_run(folder: str | os.PathLike) -> RunFolder:
         scores=scores,
         log=log,
         missing=None if results is None else results.missing,
-        unreadable=_read_unreadable(folder / UNREADABLE_FILE),
+        unreadable=read_unreadable(folder / UNREADABLE_FILE),
         class_names=names,
         precisions=precisions,
         notes=(*notes, *([note] if note and (scores or (named and numbered)) else [])),
@@ -197,18 +198,6 @@ def _read_scores(path: Path) -> TestScores | None:
         ensemble if views else "",
         views,
     )
-
-
-def _read_unreadable(path: Path) -> tuple[tuple[str, str], ...]:
-    """Of the training videos: the run writes the file only where there are some; a cut-off last line does not count."""
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
-        try:
-            value = json.loads(line)
-            found.append((str(value["path"]), str(value["reason"])))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-    return tuple(found)
 
 
 def _check_model(folder: Path, table: QueryTable | None) -> list[str]:

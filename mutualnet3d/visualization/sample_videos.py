@@ -17,7 +17,7 @@ FRAMES, SHORT_SIDE, WIDEST, QUALITY = 4, 112, 2.4, 80
 
 
 @dataclass(frozen=True)
-class Prediction:
+class SamplePrediction:
     """What a configuration took a video for, and its score of that class (0 .. 1)."""
 
     configuration: Configuration
@@ -32,7 +32,7 @@ class SampleVideo:
     path: str
     label: int
     kind: str
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[SamplePrediction, ...]
     strip: bytes | None
     error: str = ""
 
@@ -64,7 +64,7 @@ def sample_videos(scores: TestScores) -> tuple[SampleVideo, ...]:
     samples = []
     for number, kind in choose_videos(scores):
         found = tuple(
-            Prediction(c, int(scores.predictions[i, number]), float(scores.scores[i, number]))
+            SamplePrediction(c, int(scores.predictions[i, number]), float(scores.scores[i, number]))
             for i, c in enumerate(scores.configurations)
         )
         path, label = scores.paths[number], int(scores.labels[number])

@@ -29,7 +29,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
     "key_frames.py": ["--seconds", 3, "--frames", 8, "--rate", 1, "--count", 3],
     "mutual_step.py": ["--cfg", DEMO / "MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST],
     "switched.py": ["--cfg", RECIPE, "--widths", 0.63, "--repeats", 1, *OVERRIDES],
-    "test_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
+    "view_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
     "worker_memory.py": [
         *("--clips", 120, "--every", 20, "--warm-up", 40, "--bound", 1000, "--cfg", RECIPE, *OVERRIDES),
@@ -45,7 +45,7 @@ SAYS = {
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
     "mutual_step.py": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
     "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
-    "test_loader.py": r"ours, uint8 \| [\d.]+ \|",
+    "view_loader.py": r"ours, uint8 \| [\d.]+ \|",
     "train_loader.py": r"loader / ours, processor \| [\d.]+ \|",
     "worker_memory.py": r"worker 0: [+-][\d.]+ MB resident, .*\n120 clips in \d+ s: flat",
 }

@@ -12,7 +12,7 @@ from video_files import decode_all, write_video
 from mutualnet3d.data import loader
 from mutualnet3d.data.build import build_entries, test_dataset, train_dataset
 from mutualnet3d.data.decode_pyav import PyAVReader
-from mutualnet3d.errors import DataError, VideoError
+from mutualnet3d.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 TRUTH = """one,0,0.1,0.2,0.5,0.9,1,0
@@ -166,7 +166,6 @@ def test_key_frames(ava, tmp_path):
     np.testing.assert_allclose(item.normalised_boxes, [[0.25, 0.2, 0.5, 0.9], [0.5, 0.1, 1.0, 0.5]], atol=1e-7)
     wanted = [[10.5, 6.4, 21, 28.8], [21, 3.2, 41, 16]]
     np.testing.assert_allclose(item.boxes, wanted, atol=1e-5)
-    np.testing.assert_allclose(item.rois(), [[0, *box] for box in wanted], atol=1e-5)
     ava.DATA.TEST_CROP_SIZE = 48
     item = test_dataset(build_entries(ava, "test"), ava, 1, 1)[1]
     for frame, number in zip(item.clip.permute(1, 2, 3, 0).numpy(), expected_frames(1), strict=True):
@@ -250,8 +249,7 @@ def test_unreadable_movies(movies, tmp_path):
     items = list(loader.video_loader(frames, movies))
     assert [item.error is None for item in items] == [False] * 3 + [True] * 2
     assert [(item.video, item.second, item.index) for item in items[:3]] == [("one", s, s) for s in range(3)]
-    with pytest.raises(VideoError, match=r"one\.mp4: is not a readable video"):
-        items[0].rois()
+    assert "is not a readable video" in items[0].error
     assert items[0].boxes.shape == (0, 4)
     clips = train_dataset(build_entries(movies, "train"), movies, seed=0)
     item = clips[(0, 0)]

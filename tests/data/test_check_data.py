@@ -1,4 +1,4 @@
-"""The checking of videos; its command: tests/commands/test_check_data_command.py."""
+"""The checking of videos; its command: test_check_data_command.py."""
 
 import multiprocessing
 import os

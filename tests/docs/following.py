@@ -11,7 +11,10 @@ from pathlib import Path
 from doc_blocks import ROOT, blocks_of
 from tiny import release_logger
 
-COMMANDS = {"-m mutualnet3d.evaluation.ava_map": "ava_map", "tools/prepare_data.py": "prepare"}
+COMMANDS = {
+    "-m mutualnet3d.evaluation.ava_map": "evaluation.ava_map.__main__",
+    "tools/prepare_data.py": "commands.prepare",
+}
 
 
 def printed_by(words: list[str], expected: int = 0) -> str:
@@ -23,10 +26,10 @@ def printed_by(words: list[str], expected: int = 0) -> str:
     program = " ".join(words[:count])
     if program not in COMMANDS:
         assert (ROOT / program).is_file()
-    name = COMMANDS.get(program) or re.fullmatch(r"tools/(\w+)_net\.py", program)[1]
+    name = COMMANDS.get(program) or "commands." + re.fullmatch(r"tools/(\w+)_net\.py", program)[1]
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
-            status = importlib.import_module(f"mutualnet3d.commands.{name}").main(words[count:])
+            status = importlib.import_module(f"mutualnet3d.{name}").main(words[count:])
         finally:
             release_logger()
     assert status == expected, (words, output.getvalue())

@@ -75,7 +75,7 @@ def understand(monkeypatch):
         path = ROOT / command.program
         monkeypatch.setattr(argparse.ArgumentParser, "error", refuse)
         if command.program.startswith("mutualnet3d."):
-            main = importlib.import_module("mutualnet3d.commands.ava_map").main
+            main = importlib.import_module(f"{command.program}.__main__").main
         elif command.program.startswith("tools/"):
             main = runpy.run_path(str(path))["main"]
         else:

@@ -1,7 +1,5 @@
 """Scores as a value and as a file."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -75,14 +73,6 @@ def test_a_video_that_is_missing_in_one_piece_is_missing():
     assert joined.missing_indices == (1,)
 
 
-def test_class_accuracies_by_hand():
-    result = result_of([0, 1, 2, 3, 4, 5, 6])
-    found = result.class_accuracies(B)
-    assert found.shape == (4,)
-    for label in range(3):
-        rows = [n for n, own in enumerate(result.labels.tolist()) if own == label]
-        hits = sum(int(result.scores[1][n].argmax()) == label for n in rows)
-        assert found[label].item() == pytest.approx(100 * hits / len(rows))
-    assert math.isnan(found[3])
+def test_scores_of_what_was_not_evaluated():
     with pytest.raises(ConfigurationError, match=r"0\.8-20-2 was not evaluated"):
-        result.class_accuracies(mn.Configuration(0.8, 20, 2))
+        result_of([0, 1]).scores_at(mn.Configuration(0.8, 20, 2))

@@ -3,6 +3,7 @@
 import torch
 
 import mutualnet3d as mn
+from tests.models.random_state import shake
 
 CROP, CLASSES = 48, 5
 COMMON = [
@@ -34,21 +35,6 @@ def build_image_network(arch, *overrides):
 
 
 @torch.no_grad()
-def shake(model, seed=0):
-    """Random values everywhere that keep the features of a deep network alive."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in model.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        elif tensor.ndim > 1:
-            tensor.normal_(0.0, (2.0 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif name.endswith("weight"):
-            tensor.uniform_(0.4, 1.0, generator=generator)
-        elif tensor.is_floating_point():
-            tensor.normal_(0.1, 0.2, generator=generator)
-    return model
-
-
 def images(count=2, size=CROP, seed=1, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 3, size, size, generator=generator, dtype=torch.float64).to(dtype)

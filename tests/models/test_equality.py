@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 import mutualnet3d as mn
 from mutualnet3d.models.weight_names import to_pytorchvideo
+from tests.models.random_state import shake
 
 ONE_BRANCH = ["RESNET.NUM_BLOCK_TEMP_KERNEL", [[3], [4], [6], [3]], "DATA.INPUT_CHANNEL_NUM", [3]]
 TWO_BRANCHES = [
@@ -26,24 +27,6 @@ def build(arch, frames, crop, *overrides):
     common = ["MODEL.ARCH", arch, "MODEL.NUM_CLASSES", CLASSES, "MODEL.DROPOUT_RATE", 0.0, "DATA.NUM_FRAMES", frames]
     sizes = ["DATA.TRAIN_CROP_SIZE", crop, "DATA.TEST_CROP_SIZE", crop]
     return mn.build_model(mn.load_config([], [*common, *sizes, *options, *overrides])).double()
-
-
-def shake(model, seed=0):
-    """Random weights, affine parameters and statistics: no branch is hidden behind a zero, no two layers are equal."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if not tensor.is_floating_point():
-                tensor.fill_(5)
-            elif name.endswith("running_var"):
-                tensor.uniform_(0.5, 1.5, generator=generator)
-            elif tensor.ndim > 1:
-                tensor.normal_(0.0, (2.0 / tensor[0].numel()) ** 0.5, generator=generator)
-            elif name.endswith("weight"):
-                tensor.uniform_(0.4, 1.0, generator=generator)
-            else:
-                tensor.normal_(0.3, 0.2, generator=generator)  # shifted, so that no single channel dies in a ReLU
-    return model
 
 
 def clip_of(frames, crop, count=2):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 import mutualnet3d as mn
 from mutualnet3d.layers import Slimmable
 from mutualnet3d.models.fusion import AdaptiveFusion
+from tests.models.random_state import shake
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -50,23 +51,6 @@ def config(arch, *overrides):
 
 def build(arch, *overrides):
     return shake(mn.build_model(config(arch, *overrides)))
-
-
-def shake(model, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if not tensor.is_floating_point():
-                continue
-            if name.endswith("running_var"):
-                tensor.uniform_(0.5, 1.5, generator=generator)
-            elif tensor.ndim > 1:
-                tensor.normal_(0.0, (2.0 / tensor[0].numel()) ** 0.5, generator=generator)
-            elif name.endswith("weight"):
-                tensor.uniform_(0.4, 1.0, generator=generator)
-            else:
-                tensor.normal_(0.3, 0.2, generator=generator)
-    return model
 
 
 def clip_of(arch, count=2, size=(48, 48), length=None, dtype=torch.float32, seed=1):

@@ -12,7 +12,8 @@ from mutualnet3d.layers import Slimmable
 from mutualnet3d.models import ARCHITECTURES
 from mutualnet3d.models.artefact import save_model
 from tests.models import test_networks as videos
-from tests.models.image_networks import IMAGE_CASES, image_config, images, shake
+from tests.models.image_networks import IMAGE_CASES, image_config, images
+from tests.models.random_state import shake
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -15,6 +15,7 @@ import mutualnet3d as mn
 from mutualnet3d.errors import WeightsError
 from mutualnet3d.models.weight_names import from_caffe2, from_pytorchvideo, to_pytorchvideo
 from mutualnet3d.models.weights import load_weights
+from tests.models.random_state import shake
 
 SMALL = ["MODEL.NUM_CLASSES", 7, "RESNET.WIDTH_PER_GROUP", 8, "DATA.TRAIN_CROP_SIZE", 32, "DATA.TEST_CROP_SIZE", 32]
 ONE_BRANCH = ["RESNET.NUM_BLOCK_TEMP_KERNEL", [[3], [4], [6], [3]], "DATA.INPUT_CHANNEL_NUM", [3]]
@@ -36,20 +37,6 @@ FRAMES = {"slow": 4, "slowfast": 16, "x3d": 4}
 
 def build(arch, *overrides):
     return mn.build_model(mn.load_config([], [*SMALL, *ARCHS[arch], *overrides]))
-
-
-def shake(model, seed=0):
-    """Random values everywhere, so that no two layers could be swapped unnoticed."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in model.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        elif tensor.is_floating_point():
-            scale = 1.0 if tensor.ndim == 1 else (2.0 / tensor[0].numel()) ** 0.5
-            tensor.normal_(0.0, 0.3 * scale if tensor.ndim == 1 else scale, generator=generator)
-            if tensor.ndim == 1 and name.endswith("weight"):
-                tensor.add_(1.0)
-    return model
 
 
 def pytorchvideo_model(arch):

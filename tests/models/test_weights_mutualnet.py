@@ -11,7 +11,8 @@ from mutualnet3d.errors import WeightsError
 from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.models.weights import load_weights
 from tests.data.image_files import write_folder
-from tests.models.image_networks import CLASSES, images, shake
+from tests.models.image_networks import CLASSES, images
+from tests.models.random_state import shake
 from tests.tiny import ROOT
 
 V1 = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)]  # channels, blocks, stride

@@ -36,9 +36,9 @@ def test_each_is_built_once_and_the_least_recently_used_makes_room():
     assert networks.get(B)[1] > 0.0
     assert built == [A, B, C, B]
     cost = networks.cost()
-    assert (cost.built, cost.dropped, cost.converts) == (4, 2, False)
+    assert (cost.built, cost.converts) == (4, False)
     assert SubNetworks(counting([]), 1, converts=True).cost().converts
-    assert 0 < cost.median_ms <= cost.longest_ms
+    assert cost.median_ms > 0
 
 
 @pytest.mark.parametrize("capacity", [0, -1, True, 1.0, None])

@@ -7,10 +7,10 @@ import pytest
 
 import mutualnet3d as mn
 from mutualnet3d.errors import BudgetError, QueryTableError
-from mutualnet3d.streaming.governor import BudgetGovernor, OperatingPoint
+from mutualnet3d.streaming.governor import BudgetGovernor, ExpectedLatency
 
 MS = (10.0, 20.0, 40.0, 60.0)
-POINTS = [OperatingPoint(mn.Configuration(1.0, 20 + 2 * i, 4), ms, 50.0 + i) for i, ms in enumerate(MS)]
+POINTS = [ExpectedLatency(mn.Configuration(1.0, 20 + 2 * i, 4), ms, 50.0 + i) for i, ms in enumerate(MS)]
 
 
 def run(governor, clips, load=1.0, noise=0.0, budget=None, seed=0, true_ms=MS, start=0):
@@ -36,7 +36,7 @@ def test_starts_at_the_most_accurate_that_leaves_the_margin():
 
 
 def test_only_the_front_is_used():
-    worse = OperatingPoint(mn.Configuration(0.7, 20, 4), 30.0, 50.5)  # slower and less accurate than 20 ms
+    worse = ExpectedLatency(mn.Configuration(0.7, 20, 4), 30.0, 50.5)  # slower and less accurate than 20 ms
     assert BudgetGovernor([*POINTS[::-1], worse], 35).front == tuple(POINTS)
 
 
@@ -160,7 +160,7 @@ def test_bounds():
         with pytest.raises(ValueError, match="observed latency"):
             BudgetGovernor(POINTS, 80).observe(0, latency)
         with pytest.raises(QueryTableError, match="must be a number above 0"):
-            OperatingPoint(POINTS[0].configuration, latency, 50.0)
+            ExpectedLatency(POINTS[0].configuration, latency, 50.0)
     with pytest.raises(QueryTableError, match="at least one"):
         BudgetGovernor([], 80)
     for margin, patience in ((1.0, 4), (-0.1, 4), (0.1, 0)):

@@ -11,7 +11,7 @@ from mutualnet3d.predictor.prediction import Prediction, StageTimes
 from mutualnet3d.query_table import Entry
 from mutualnet3d.streaming.busy import BusyProcesses
 from mutualnet3d.streaming.clips import ClipBuffer
-from mutualnet3d.streaming.governor import BudgetGovernor, OperatingPoint
+from mutualnet3d.streaming.governor import BudgetGovernor, ExpectedLatency
 from mutualnet3d.streaming.player import Pace, StreamPlayer
 from mutualnet3d.streaming.rehearsal import candidates, rehearse
 from mutualnet3d.streaming.source import StreamFrame
@@ -56,7 +56,7 @@ def frames(count):
 
 
 def player(predictor, budgets="60"):
-    points = [OperatingPoint(c, ms + 1, 50 + ms) for c, ms in MS.items()]
+    points = [ExpectedLatency(c, ms + 1, 50 + ms) for c, ms in MS.items()]
     budgets = Timeline.parse(budgets)
     buffer = ClipBuffer(Preprocessing(ClipSpec(2, 2, FPS), 8, 8, (0.5,) * 3, (0.5,) * 3), FPS, stride=2)
     return StreamPlayer(predictor, BudgetGovernor(points, budgets.at(0)), buffer, budgets)

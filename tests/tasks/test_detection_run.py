@@ -10,12 +10,12 @@ import torch
 from task_runs import CLASSES, SECONDS, TABLE, UNSEEN, ava_cfg, normalised
 
 import mutualnet3d as mn
-from mutualnet3d.commands.ava_map import main as ava_map_command
 from mutualnet3d.data import build_entries
 from mutualnet3d.data import test_dataset as dataset_of
 from mutualnet3d.data.ava_files import KeyFrame, read_detections, read_ground_truth, read_label_map
 from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.ava_map import ava_map
+from mutualnet3d.evaluation.ava_map.__main__ import main as ava_map_command
 from mutualnet3d.evaluation.grid import evaluate_grid
 from mutualnet3d.evaluation.measures import measures
 from mutualnet3d.pipeline import run
@@ -30,8 +30,9 @@ def brute_force(model, cfg, configuration, path):
     for item in items:
         if item.error is not None:
             continue
+        boxes = torch.nn.functional.pad(item.boxes, (1, 0))  # of clip 0
         with torch.no_grad():
-            found = model(normalised(item.clip, cfg), configuration, item.rois()).sigmoid()
+            found = model(normalised(item.clip, cfg), configuration, boxes).sigmoid()
         scores[item.video, item.second] = found
         for box, of in zip(item.normalised_boxes.tolist(), found.tolist(), strict=True):
             rows += [",".join(map(str, (item.video, item.second, *box, k + 1, s))) for k, s in enumerate(of)]

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from tiny import OVERRIDES, RECIPE, tiny_cfg
+from tiny import tiny_cfg, words
 
 import mutualnet3d as mn
 from mutualnet3d.commands.run import main
@@ -31,11 +31,6 @@ FEW = ["QUERY_TABLE.CONFIGURATIONS", ["0.63-20-2"]]
 
 def keys(name):
     return ["MUTUALNET.METHOD", name, *KEYS.get(name, [])]
-
-
-def words(data, output, *overrides):
-    places = ["DATA.PATH_TO_DATA_DIR", data, "OUTPUT_DIR", output]
-    return [str(word) for word in ("--cfg", RECIPE, *OVERRIDES, *places, *overrides)]
 
 
 @pytest.fixture(scope="module")

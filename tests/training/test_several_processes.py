@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import ENVIRONMENT, torchrun, torchrun_words
+from processes import ENVIRONMENT, torchrun, torchrun_command
 from tiny import OVERRIDES, RECIPE, ROOT
 
 from mutualnet3d.evaluation.result import load_scores
@@ -84,7 +84,7 @@ def test_stopped_and_gone_on_with(tiny_data, tmp_path):
     own = ["MODEL.DROPOUT_RATE", 0.5, "BN.NORM_TYPE", "batchnorm", "BN.USE_PRECISE_STATS", False, "TEST.ENABLE", False]
     own += ["SOLVER.MAX_EPOCH", 8, "TRAIN.EVAL_PERIOD", 8]
     with subprocess.Popen(
-        [*torchrun_words(2), str(RUN), *words(tiny_data, tmp_path / "cut", *own, "DATA_LOADER.NUM_WORKERS", 1)],
+        [*torchrun_command(2), str(RUN), *words(tiny_data, tmp_path / "cut", *own, "DATA_LOADER.NUM_WORKERS", 1)],
         stdout=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,

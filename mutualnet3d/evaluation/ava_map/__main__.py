@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from mutualnet3d.data.ava_files import read_detections, read_exclusions, read_ground_truth, read_label_map
-from mutualnet3d.evaluation.ava_map import MATCHING_IOU, OFFICIAL_LIMIT, DetectionAccuracy, ava_map
+from mutualnet3d.evaluation.ava_map.metric import MATCHING_IOU, OFFICIAL_LIMIT, DetectionAccuracy, ava_map
 from mutualnet3d.files import write_text
 from mutualnet3d.guard import guarded
 
@@ -69,3 +69,7 @@ def _limit(text: str) -> int:
     if limit < 0:
         raise argparse.ArgumentTypeError(f"{limit} is below 0")
     return limit
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -202,9 +202,3 @@ def _average_precision(hits: np.ndarray, truths: int) -> float:
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[hits].sum() / truths)
-
-
-if __name__ == "__main__":
-    from mutualnet3d.commands.ava_map import main
-
-    raise SystemExit(main())

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mutualnet3d.commands.ava_map import main
+from mutualnet3d.evaluation.ava_map.__main__ import main
 
 LABELS = 'item {\n  name: "stand"\n  id: 1\n}\nitem {\n  name: "swim \u6e38"\n  id: 2\n}\n'
 KEY = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"

@@ -1,6 +1,6 @@
 """Loading the 30 views of a 10-second video: ours against PySlowFast 1.0's own Kinetics dataset, on the same files.
 
-    python benchmarks/test_loader.py [--clips FOLDER_OF_VIDEOS] [--rounds 5]
+    python benchmarks/view_loader.py [--clips FOLDER_OF_VIDEOS] [--rounds 5]
 
 The video is made of real clips, one after another, or rendered: 300 frames of 340 x 256 at 30 fps, H.264, with a key
 frame every 30 and every 250 frames. Ours: ``TestVideos`` and all 30 views as contiguous uint8 clips, and the same plus
@@ -10,19 +10,16 @@ The frames are checked bit by bit. The two rules differ where a view starts betw
 floor(start), PySlowFast the first one whose time stamp is not before it, ceil(start).
 """
 
-import argparse
 import math
 import sys
-import tempfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from pairs import Ratio, paired, ratio_of, report, threads
 from slowfast.config.defaults import get_cfg as pyslowfast_cfg
 from slowfast.datasets.kinetics import Kinetics
-from source_video import WIDTH, decoded, frames_of, write_video
+from source_video import WIDTH, decoded, video_parser, videos
 
 import mutualnet3d as mn
 from mutualnet3d.data import TestVideos, VideoEntry, normalise
@@ -96,17 +93,9 @@ def measure(path: Path, rounds: int, name: str) -> list[Ratio]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, help="folder of real videos to make the test video of; default: rendered")
-    parser.add_argument("--rounds", type=int, default=5, help="paired repetitions")
-    parser.add_argument("--gops", type=int, nargs="+", default=[30, 250], help="frames from key frame to key frame")
-    arguments = parser.parse_args()
-    cv2.setNumThreads(0)
-    with tempfile.TemporaryDirectory() as folder:
-        for gop in arguments.gops:
-            path = Path(folder) / f"gop{gop}.mp4"
-            write_video(path, frames_of(arguments.clips), gop)
-            report(measure(path, arguments.rounds, f"GOP {gop}"))
+    arguments = video_parser(__doc__.splitlines()[0], rounds=5).parse_args()
+    for path, name in videos(arguments.clips, arguments.gops):
+        report(measure(path, arguments.rounds, name))
     return 0
 
 

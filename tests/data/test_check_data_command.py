@@ -1,35 +1,20 @@
-"""``tools/check_data.py``; the checking itself: tests/data/test_check_data.py."""
+"""``tools/check_data.py``; the checking itself: test_check_data.py."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from image_files import write_folder
 from tiny import ROOT
-from video_files import write_video
 
 from mutualnet3d.commands import check_data
 from mutualnet3d.commands.check_data import main
 from mutualnet3d.data.check import check_video
 
 TOOL = ROOT / "tools" / "check_data.py"
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("two videos")
-    return [write_video(folder / f"video {n}.mp4", n) for n in (20, 25)]
-
-
-@pytest.fixture
-def broken(tmp_path) -> Path:
-    path = tmp_path / "text.mp4"
-    path.write_text("this is no video\n" * 100)
-    return path
 
 
 def run_tool(*arguments):
@@ -39,11 +24,11 @@ def run_tool(*arguments):
 
 
 def test_the_command(videos, broken, tmp_path):
-    result = run_tool(videos[0], broken, videos[1], "--workers", 2, "--unusable", tmp_path / "bad.txt")
+    result = run_tool(videos[0], broken, videos[5], "--workers", 2, "--unusable", tmp_path / "bad.txt")
     reports = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 1, result.stderr
     assert [report["status"] for report in reports] == ["ok", "unusable", "ok"]
-    assert [report["path"] for report in reports] == [str(videos[0]), str(broken), str(videos[1])]
+    assert [report["path"] for report in reports] == [str(videos[0]), str(broken), str(videos[5])]
     length = reports[0]["seconds"] + reports[2]["seconds"]
     frames = reports[0]["frames"] + reports[2]["frames"]
     assert result.stderr == f"3 files, 1 unusable; {frames} frames, {length / 3600:.2f} hours of video\n"
@@ -90,7 +75,7 @@ def test_images_and_folders_of_them(tmp_path, capsys, caplog):
 def test_folders_of_videos(videos, tmp_path, capsys):
     for name in ("b/one.MP4", "a.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(videos[1].read_bytes())
+        (tmp_path / name).write_bytes(videos[5].read_bytes())
     assert main([str(tmp_path), "--workers", "1"]) == 0
     said = capsys.readouterr()
     paths = [json.loads(line)["path"] for line in said.out.splitlines()]
