@@ -57,7 +57,9 @@ def calibrate(
 
     Raises:
         ConfigurationError: a configuration is outside the space.
-        ValueError: there are no configurations, or no batches for a network with BatchNorm.
+        ValueError: there are no configurations, or no batches for a network with BatchNorm; or the statistics are not
+            finite.
+        TypeError: ``configurations`` is a single one, or a batch is no tensor.
     """
     if isinstance(configurations, Configuration):
         raise TypeError(f"configurations must be a sequence; pass [{configurations!r}]")

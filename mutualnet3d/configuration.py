@@ -57,7 +57,11 @@ class Configuration:
 
     @classmethod
     def parse(cls, text: str) -> Configuration:
-        """The configuration that ``text`` (``0.63-142-3`` or ``0.63-160``) names."""
+        """The configuration that ``text`` (``0.63-142-3`` or ``0.63-160``) names.
+
+        Raises:
+            ConfigurationError: it is written otherwise, or a part is not above 0.
+        """
         match = _TEXT.fullmatch(str(text).strip())
         if match is None:
             raise ConfigurationError(
@@ -117,6 +121,9 @@ class ConfigurationSpace:
         """Every combination of ``widths`` x spatial x temporal, from smallest to full.
 
         ``widths`` defaults to the lowest, the middle (two decimals) and the highest of the range.
+
+        Raises:
+            ConfigurationError: a width lies outside the range.
         """
         if not widths:
             low, high = self.width
@@ -168,6 +175,11 @@ class ConfigurationSpace:
 
     @classmethod
     def from_dict(cls, values: dict) -> ConfigurationSpace:
+        """The space that :meth:`to_dict` described.
+
+        Raises:
+            ConfigurationError: a value is missing, of another type, or out of bounds.
+        """
         try:
             temporal = values["temporal"]
             temporal = None if temporal is None else tuple(temporal)

@@ -111,4 +111,10 @@ class PathwayRule:
 
     @classmethod
     def from_dict(cls, values: dict) -> PathwayRule:
+        """The rule that :meth:`to_dict` described.
+
+        Raises:
+            ConfigurationError: the space is malformed.
+            KeyError: a value is missing.
+        """
         return cls(ConfigurationSpace.from_dict(values["space"]), values["alpha"], values["fast"], values["channels"])

@@ -143,6 +143,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict) -> Preprocessing:
+        """What :meth:`to_dict` described; KeyError or TypeError where a value is missing or of another kind."""
         return cls(
             None if values["clip"] is None else ClipSpec(**values["clip"]),
             values["crop"],

@@ -96,6 +96,13 @@ class Description:
 
     @classmethod
     def from_dict(cls, values: dict) -> Description:
+        """What :meth:`to_dict` described.
+
+        Raises:
+            DeploymentError: a value has not its type, or lies outside its bounds.
+            ConfigurationError: the configuration or the space is malformed.
+            KeyError, TypeError: a value is missing or of another kind; readers of files say which file.
+        """
         classes = values["classes"]
         return cls(
             Configuration.parse(values["configuration"]),

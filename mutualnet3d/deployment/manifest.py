@@ -62,11 +62,19 @@ class ExportedNetwork:
     parity: tuple[Parity, ...] = ()
 
     def to_dict(self) -> dict:
+        """Plain values for JSON; :meth:`from_dict` reads them back."""
         files = {name: {"sha256": digest, "bytes": size} for name, (digest, size) in self.files.items()}
         return asdict(self) | {"configuration": str(self.configuration), "files": files}
 
     @classmethod
     def from_dict(cls, values: dict) -> ExportedNetwork:
+        """What :meth:`to_dict` described.
+
+        Raises:
+            DeploymentError: there is no file, a file lies outside the directory, or the format is unknown.
+            ConfigurationError: the configuration cannot be parsed.
+            KeyError, TypeError: a value is missing or of another kind.
+        """
         if not values["files"]:
             raise DeploymentError("a network has no file")
         for name in values["files"]:

@@ -38,6 +38,7 @@ class SlimmableLinear(Slimmable, nn.Linear):
         self.in_slim, self.out_slim = in_channels, out_channels
 
     def active_parameters(self, width: float) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(weight, bias) at the relative ``width``: views of the shared parameters where possible."""
         weight = narrow_parameter(self.weight, (self.out_slim, self.in_slim), width)
         return weight, None if self.bias is None else narrow_parameter(self.bias, (self.out_slim,), width)
 
@@ -45,6 +46,7 @@ class SlimmableLinear(Slimmable, nn.Linear):
         return F.linear(x, *self.active_parameters(self.activation.width))
 
     def to_dense(self, activation: Activation, *, skeleton: bool = False) -> nn.Linear:
+        """See :meth:`Slimmable.to_dense`: (active in) -> (active out)."""
         weight, bias = self.active_parameters(activation.width)
         dense: Any = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
         dense.weight = dense_parameter(weight, skeleton)

@@ -40,6 +40,7 @@ class ClipRecord:
 
     @classmethod
     def of(cls, prediction: Prediction, time_s: float, budget_ms: float, load: float) -> ClipRecord:
+        """The record of a clip's ``prediction``; its latency and labels are the prediction's."""
         times, entry = prediction.times, prediction.entry
         measured = times.latency_ms, times.preprocess_ms, times.network_ms, times.switch_ms
         return cls(time_s, str(entry.configuration), entry.gmacs, budget_ms, *measured, load, prediction.labels)
