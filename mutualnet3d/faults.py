@@ -1,4 +1,4 @@
-"""Faults of the machine, said with their remedy; and one run at a time in a folder."""
+"""Faults of the machine, said with their remedy."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 
-from mutualnet3d.distributed import Processes
-from mutualnet3d.errors import ConfigError, ResourceError
-from mutualnet3d.files import remove_partial
-from mutualnet3d.output_files import LOCK_FILE, run_folders
+from mutualnet3d.errors import ResourceError
 
 _FILES = (errno.EMFILE, errno.ENFILE)
 _PROBE = 64 << 20  # bytes
@@ -23,42 +19,6 @@ _TOO_MANY_FILES = "too many open files; raise the limit (ulimit -n) or lower DAT
 _CPU_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
 _WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 _WRITER = re.compile(r"PytorchStreamWriter|file write failed|unexpected pos")
-
-
-@contextlib.contextmanager
-def run_in_output_dir(cfg, processes: Processes) -> Iterator[None]:
-    """Run the body as the only run in OUTPUT_DIR, which rank 0 holds, and with its faults named.
-
-    Raises:
-        ConfigError: another run holds it.
-        ResourceError: memory or disk ran out, or a worker was killed.
-    """
-    with alone_in(Path(cfg.OUTPUT_DIR)) if processes.first else contextlib.nullcontext(), named_faults(cfg):
-        yield
-
-
-@contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` while the body runs. The system lets go of it when this process ends, however that happens.
-
-    Raises:
-        ConfigError: another run holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise ConfigError(
-            f"OUTPUT_DIR {folder} is in use by another run: two would mix their files; wait until it ends, or choose "
-            "another OUTPUT_DIR"
-        ) from None
-    try:
-        for written in run_folders(folder):  # by a run that was killed meanwhile
-            remove_partial(written)
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

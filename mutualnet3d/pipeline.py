@@ -13,8 +13,8 @@ from mutualnet3d.distributed import ALONE, Processes
 from mutualnet3d.errors import CheckpointError, ConfigError
 from mutualnet3d.evaluation.choice import calibration_configurations, table_configurations, uncalibrated
 from mutualnet3d.evaluation.measures import check_truth
-from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.files import write_text
+from mutualnet3d.lock import run_in_output_dir
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint, save_model
 from mutualnet3d.models.weights import load_weights

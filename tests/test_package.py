@@ -23,7 +23,7 @@ LEVELS = (
     ("methods",),
     ("cpu", "help", "logs", "distributed", "latency", "provenance"),
     ("guard",),
-    ("faults", "progress"),
+    ("faults", "lock", "progress"),
     ("operators",),
     ("pathways",),
     ("layers", "config", "query_table"),

@@ -17,7 +17,7 @@ from mutualnet3d.commands.target_options import add_class_names, add_target_opti
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.data.check import list_videos
-from mutualnet3d.data.names import is_image, is_video
+from mutualnet3d.data.file_names import is_image, is_video
 from mutualnet3d.deployment import Deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
 from mutualnet3d.files import write_text

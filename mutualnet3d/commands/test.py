@@ -16,8 +16,8 @@ from mutualnet3d.distributed import Processes, processes
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.evaluation.choice import read_configurations, table_configurations
 from mutualnet3d.evaluation.measures import check_truth
-from mutualnet3d.faults import run_in_output_dir
 from mutualnet3d.guard import guarded
+from mutualnet3d.lock import run_in_output_dir
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.query_table import QueryTable

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutualnet3d.data.file_names import is_image, is_video
 from mutualnet3d.data.frames import FrameReader
 from mutualnet3d.data.images import open_media
 from mutualnet3d.data.kinetics_list import read_csv
-from mutualnet3d.data.names import is_image, is_video
 from mutualnet3d.errors import DataError, VideoError
 
 

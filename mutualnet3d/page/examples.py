@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mutualnet3d.data.names import is_video
+from mutualnet3d.data.file_names import is_video
 from mutualnet3d.errors import DataError
 
 MOST = 60

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutualnet3d.data.names import VIDEO_SUFFIXES, is_hidden, is_video
+from mutualnet3d.data.file_names import VIDEO_SUFFIXES, is_hidden, is_video
 from mutualnet3d.errors import DataError
 
 PARTS = ("train", "val", "test")

@@ -12,7 +12,7 @@ from mutualnet3d.config.supported import IMPLIED, REFUSED, UNREAD, check_support
 from mutualnet3d.errors import ConfigError
 
 PACKAGE = Path(mutualnet3d.__file__).parent
-NOT_READERS = ("pyslowfast_keys.py", "defaults.py", "supported.py", "validate.py")
+NOT_READERS = ("pyslowfast_keys.py", "defaults.py", "supported.py", "validate.py", "validate_space.py")
 
 
 def test_every_key_is_read_refused_or_announced():

@@ -10,7 +10,7 @@ import pytest
 from video_files import write_video
 
 from mutualnet3d.data import check
-from mutualnet3d.data.names import is_image
+from mutualnet3d.data.file_names import is_image
 from mutualnet3d.errors import DataError
 
 

@@ -18,7 +18,8 @@ from mutualnet3d import faults
 from mutualnet3d.data import build_entries, train_dataset
 from mutualnet3d.data.frames import read_picture
 from mutualnet3d.errors import ConfigError, ResourceError
-from mutualnet3d.faults import alone_in, named_faults, refuse_machine_fault
+from mutualnet3d.faults import named_faults, refuse_machine_fault
+from mutualnet3d.lock import alone_in
 from mutualnet3d.models.artefact import read_checkpoint
 from mutualnet3d.pipeline import run
 from mutualnet3d.training import loop
@@ -52,8 +53,8 @@ def test_a_run_that_was_killed_holds_nothing(tmp_path):
     """What it had half-written goes; what lies in a folder that is not a run's stays, whatever its name."""
     code = """
 import contextlib, os, pathlib, signal, sys
-from mutualnet3d.faults import alone_in
 from mutualnet3d.files import atomic_write
+from mutualnet3d.lock import alone_in
 
 with contextlib.ExitStack() as stack:
     stack.enter_context(alone_in(pathlib.Path(sys.argv[1])))
