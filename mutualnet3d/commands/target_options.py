@@ -19,6 +19,7 @@ def add_target_options(add: Callable[..., argparse.Action]) -> None:
 
 
 def add_class_names(add: Callable[..., argparse.Action]) -> None:
+    """The file of the classes' names; ``add`` as above."""
     text = "one name a line, or .json: name -> label; default: those of the model"
     add("--class-names", metavar="FILE", help=text)
 
