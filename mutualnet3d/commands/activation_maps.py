@@ -17,7 +17,7 @@ from mutualnet3d.commands.model_file import ModelFile, require_statistics
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.configuration import Configuration
 from mutualnet3d.cpu import prepare_cpu
-from mutualnet3d.data import Preprocessing, VideoEntry, build_entries, open_video, read_list
+from mutualnet3d.data import Entries, ImageEntry, Preprocessing, build_entries, open_media, read_list
 from mutualnet3d.data.class_names import read_class_names
 from mutualnet3d.data.frame_boxes import FrameBoxes
 from mutualnet3d.errors import ConfigError, DataError
@@ -41,13 +41,16 @@ EXAMPLE = """
 python tools/activation_maps_net.py --model outputs/demo --input golf.mp4 --output maps.png
 python tools/activation_maps_net.py --model outputs/demo --input golf.mp4 --video maps.mp4
 python tools/activation_maps_net.py --model outputs/demo --localization boxes.csv --list test.csv
+python tools/activation_maps_net.py --model outputs/cifar_small --input bird.jpg --output maps.png
 """.strip()
 HELP = f"""
 A map holds what each place and moment adds to the logit of the class: its mean is the logit less
 the bias. A box is drawn around the largest region above a share (--threshold) of the frame's
 highest value; it is right at an IoU of {MATCHING_IOU} or more with a true box. The config inside the
-model file is used, changed by KEY VALUE.
+model file is used, changed by KEY VALUE. Of a network of images, --input and the list are images, and
+the boxes' file has a column image in place of video and frame.
 """
+COLUMNS = 8  # of the picture of a video
 _logger = logging.getLogger(__name__)
 
 
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parse_arguments(argv, parser, require_cfg=False)
     if (arguments.input is None) == (arguments.localization is None):
-        parser.error("give a video with --input, or true boxes with --localization")
+        parser.error("give a video or an image with --input, or true boxes with --localization")
     if arguments.input and not (arguments.output or arguments.video):
         parser.error("say what to write: --output maps.png, --video maps.mp4, or both")
     if arguments.localization and (arguments.video or arguments.label is not None):
@@ -71,10 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cfg = file.config(arguments.overrides, arguments.cfg_files)
         model = file.network(cfg).to(choose_device(cfg))
         check_pools_globally(model)
-        if model.space.temporal is None:
-            raise ConfigError(
-                f"{path}: holds an image network; this command reads videos. See activation_maps() in Python"
-            )
+        _complete(arguments, model, path)
         configurations = _configurations(arguments, model)
         require_statistics(model, cfg, configurations, path)
         (_localize if arguments.localization else _draw)(arguments, cfg, model, configurations)
@@ -87,7 +87,7 @@ def _draw(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurat
     if names is None:
         _logger.info(why)
     label, preprocessing, name = _label(arguments.label, names, cfg), Preprocessing.from_cfg(cfg), arguments.input
-    with open_video(name, cfg.DATA.DECODING_BACKEND) as video:
+    with open_media(name, _is_of_images(model), cfg.DATA.DECODING_BACKEND) as video:
         clips = middle_clip(video, preprocessing) if arguments.output else None
         whole = all_clips(video, preprocessing) if arguments.video else None
     if whole is not None:
@@ -118,9 +118,10 @@ def _write_video(maps: VideoMaps, path: str, name: str) -> None:
 
 
 def _localize(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, configurations: list[Configuration]) -> None:
-    truth, entries = FrameBoxes(arguments.localization), _entries(arguments.list, cfg)
+    images = _is_of_images(model)
+    truth, entries = FrameBoxes(arguments.localization, images), _entries(arguments.list, cfg, images)
     results = localize(model, cfg, entries, truth, configurations, arguments.threshold, arguments.pathway)
-    print_localization(results, Console())
+    print_localization(results, Console(), "images" if images else "frames")
     if arguments.output:
         with io.StringIO(newline="") as file:
             writer = csv.DictWriter(file, list(asdict(results[0])), lineterminator="\n")
@@ -130,9 +131,9 @@ def _localize(arguments: argparse.Namespace, cfg, model: AdaptiveNetwork, config
         _logger.info("written %s", arguments.output)
 
 
-def print_localization(results: Sequence[Localization], console: Console) -> None:
-    """A row for each configuration and threshold, then the baselines."""
-    title = f"per cent of {results[0].frames} frames; a box is right at IoU {MATCHING_IOU} or more"
+def print_localization(results: Sequence[Localization], console: Console, counted: str = "frames") -> None:
+    """A row for each configuration and threshold, then the baselines; ``counted``: frames or images."""
+    title = f"per cent of {results[0].frames} {counted}; a box is right at IoU {MATCHING_IOU} or more"
     shown = Table(title=title, title_justify="left")
     for name in ("maps of", "threshold", "top-1", "box right", "both right", "mean IoU"):
         shown.add_column(name, justify="left" if name == "maps of" else "right", overflow="fold")
@@ -167,7 +168,7 @@ def _label(word: str | None, names: Sequence[str] | None, cfg) -> int | None:
     raise DataError(f"--class {word}: is no class; give a number in 0..{cfg.MODEL.NUM_CLASSES - 1}{known}")
 
 
-def _entries(path: str | None, cfg) -> Sequence[VideoEntry]:
+def _entries(path: str | None, cfg, images: bool) -> Entries:
     if path is None:
         return build_entries(cfg, "test")
     listed = Path(path)
@@ -175,7 +176,24 @@ def _entries(path: str | None, cfg) -> Sequence[VideoEntry]:
         raise DataError(f"--list {path}: name a list in Kinetics format, a .csv file of lines 'path label'")
     cfg = cfg.clone()
     cfg.DATA.PATH_TO_DATA_DIR = str(listed.parent)
-    return read_list(cfg, listed.stem)
+    entries = read_list(cfg, listed.stem)
+    return [ImageEntry(*entry) for entry in entries] if images else entries
+
+
+def _is_of_images(model: AdaptiveNetwork) -> bool:
+    return model.space.temporal is None
+
+
+def _complete(arguments: argparse.Namespace, model: AdaptiveNetwork, path: Path) -> None:
+    """Refuse the options of videos where the network is of images; else set those that were left out."""
+    for option in ("video", "pathway", "frames"):
+        if _is_of_images(model) and getattr(arguments, option) is not None:
+            raise ConfigError(
+                f"--{option}: {path} holds a network of images, which have no frames and one pathway; leave it out, "
+                "and name the picture to write with --output"
+            )
+    arguments.pathway = arguments.pathway or PATHWAYS[0]
+    arguments.frames = COLUMNS if arguments.frames is None else arguments.frames
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         "activation_maps_net",
         EXAMPLE,
         HELP,
-        "--model FILE (--input VIDEO | --localization CSV)",
+        "--model FILE (--input VIDEO|IMAGE | --localization CSV)",
     )
     add = parser.add_argument_group("what is asked").add_argument
     add("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")
@@ -196,21 +214,21 @@ def _parser() -> argparse.ArgumentParser:
         help="full, smallest, all (that have statistics), texts such as 0.63-142-3, or text files with one a line; "
         "default: full smallest, for --localization all",
     )
-    add("--pathway", choices=PATHWAYS, default="slow", help="of SlowFast; both: summed")
+    add("--pathway", choices=PATHWAYS, help=f"of SlowFast; both: summed; default: {PATHWAYS[0]}")
     add = parser.add_argument_group(
-        "maps of one video", "a clip from its middle as a picture, or all of it"
+        "maps of one video or image", "of a video a clip from its middle as a picture, or all of it"
     ).add_argument
-    add("--input", metavar="VIDEO", help="video to draw; default: none")
-    add("--output", metavar="FILE", help="PNG of the video, or CSV of the localization; default: none")
+    add("--input", metavar="FILE", help="video, or image for a network of images; default: none")
+    add("--output", metavar="FILE", help="PNG of the maps, or CSV of the localization; default: none")
     add("--video", metavar="FILE", help="mp4 with the maps of each configuration over it; default: none")
-    add("--frames", type=int, default=8, metavar="N", help="columns of the picture")
+    add("--frames", type=int, metavar="N", help=f"columns of the picture of a video; default: {COLUMNS}")
     add = parser.add_argument_group("how often the maps find what the class is about").add_argument
     add(
         "--localization",
         metavar="CSV",
-        help="true boxes: video,frame,x1,y1,x2,y2,width,height, in pixels; default: none",
+        help="true boxes: video,frame,x1,y1,x2,y2,width,height, in pixels; of images image,x1,...; default: none",
     )
-    add("--list", metavar="CSV", help="videos and classes; default: the config's test list")
+    add("--list", metavar="CSV", help="files and classes; default: the config's test list, or folder")
     add(
         "--threshold",
         nargs="+",

@@ -82,6 +82,13 @@ def centre_view(image: np.ndarray, short_side: int, crop: int) -> np.ndarray:
     return _pixels(functional.center_crop(resized, [crop, crop]))
 
 
+def centre_place(size: tuple[int, int], short_side: int, crop: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where :func:`centre_view` cuts an image of ``size`` (height, width): (left, top) in the scaled image, and the
+    (width, height) that it is scaled to, pixels; to within a pixel where one side is over 8 times the other."""
+    height, width = (int(short_side * side / min(size)) for side in size)
+    return (round((width - crop) / 2), round((height - crop) / 2)), (width, height)
+
+
 def _planes(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)
 

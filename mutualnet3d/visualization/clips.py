@@ -1,4 +1,7 @@
-"""Clips of a video for pictures and for measuring where networks look: the pixels, and where in the video they lie."""
+"""Clips of a video for pictures and for measuring where networks look: the pixels, and where in the video they lie.
+
+An image is a video of one frame, its one clip the centre view, until :meth:`VideoClips.normalised` makes it a batch.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mutualnet3d.data.augmentation import centre_place
 from mutualnet3d.data.decode import VideoReader
 from mutualnet3d.data.sampling import clip_span, view_clips
 from mutualnet3d.data.views import Preprocessing
@@ -19,10 +23,10 @@ MOST_CLIPS = 64  # of one video: bounds the memory
 
 @dataclass(frozen=True, eq=False)
 class VideoClips:
-    """Centre views of a video.
+    """Centre views of a video, or of an image.
 
     Attributes:
-        images: uint8 (V, T, H, W, 3), RGB.
+        images: uint8 (V, T, H, W, 3), RGB; of an image V and T are 1.
         frames: int64 (V, T), which frames of the video they are.
         fps: of the video, frames per second.
         offset: (left, top) of the view in the scaled frame, pixels.
@@ -49,8 +53,9 @@ class VideoClips:
             yield replace(self, images=self.images[part], frames=self.frames[part])
 
     def normalised(self, preprocessing: Preprocessing) -> torch.Tensor:
-        """What networks eat: float32 (V, 3, T, H, W)."""
-        return preprocessing.normalise(torch.from_numpy(self.images).permute(0, 4, 1, 2, 3))
+        """What networks eat: float32 (V, 3, T, H, W), for networks of images (V, 3, H, W)."""
+        clips = torch.from_numpy(self.images).permute(0, 4, 1, 2, 3)
+        return preprocessing.normalise(clips[:, :, 0] if preprocessing.clip is None else clips)
 
 
 def middle_clip(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
@@ -80,7 +85,7 @@ def spread_clips(video: VideoReader, preprocessing: Preprocessing, count: int) -
 
 
 def test_clip(video: VideoReader, preprocessing: Preprocessing) -> VideoClips:
-    """The clip that a test with one view takes."""
+    """The clip that a test with one view takes; of an image its centre view."""
     return _cut(video, preprocessing, 1)
 
 
@@ -88,11 +93,18 @@ test_clip.__test__ = False  # pytest: this is no test
 
 
 def spread(preprocessing: Preprocessing) -> Preprocessing:
-    """The same whose clips are spread over the whole video, ends included (DATA.USE_OFFSET_SAMPLING)."""
+    """The same whose clips are spread over the whole video, ends included (DATA.USE_OFFSET_SAMPLING); not of images."""
+    if preprocessing.clip is None:
+        return preprocessing
     return replace(preprocessing, clip=replace(preprocessing.clip, offset_sampling=True))
 
 
 def _cut(video: VideoReader, preprocessing: Preprocessing, count: int) -> VideoClips:
+    if preprocessing.clip is None:
+        picture = video.frames([0])
+        (view,) = preprocessing.cut_frames(picture, 1.0, 1, 1).stored()
+        place = centre_place(picture.shape[1:3], preprocessing.short_side, preprocessing.crop)
+        return VideoClips(view.numpy()[None, None], np.zeros((1, 1), np.int64), 1.0, *place)
     views = preprocessing.cut_video(video, count, 1)
     ((top, left),) = views.crops.tolist()
     height, width = views.frames.shape[1:3]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import Preprocessing, VideoEntry
+from mutualnet3d.data import Entries, Entry, Preprocessing
 from mutualnet3d.data.decode import resolve_backend
 from mutualnet3d.data.frame_boxes import FrameBoxes
 from mutualnet3d.errors import ConfigError, DataError, VideoError
@@ -26,7 +26,7 @@ BASELINES = ("centre box of the mean size", "whole view")
 
 @dataclass(frozen=True, eq=False)
 class _Truth:
-    """One clip, its class, and the true boxes (R, 4) of those of its frames that have one in view."""
+    """One clip or image, its class, and the true boxes (R, 4) of those of its frames that have one in view."""
 
     clips: VideoClips
     label: int
@@ -36,16 +36,16 @@ class _Truth:
 def localize(
     model: AdaptiveNetwork,
     cfg,
-    entries: Sequence[VideoEntry],
+    entries: Entries,
     truth: FrameBoxes,
     configurations: Sequence[Configuration],
     thresholds: Sequence[float] = (THRESHOLD,),
     pathway: str = "slow",
 ) -> tuple[Localization, ...]:
-    """How often the map of a video's true class gives the right box, at all configurations and thresholds; baselines.
+    """How often the map of the true class gives the right box, at all configurations and thresholds; baselines.
 
     Each video is decoded once, into the clip that a test with one view takes, and every frame of the clip counts that
-    has a true box in view. What configurations compute alike is computed once.
+    has a true box in view. An image is a video of one frame. What configurations compute alike is computed once.
 
     Args:
         pathway: see :meth:`ActivationMaps.at_clip`.
@@ -56,7 +56,7 @@ def localize(
     Raises:
         ConfigError: the network has no activation maps, several labels a video, or no such pathway.
         NotCalibratedError: a configuration has no statistics; before anything is decoded.
-        DataError: no video can be read, or none has a box in view.
+        DataError: no video or image can be read, or none has a box in view.
     """
     check_pools_globally(model)
     if cfg.DATA.MULTI_LABEL:
@@ -95,13 +95,13 @@ def localize(
 
 
 def _with_truth(
-    entries: Sequence[VideoEntry], truth: FrameBoxes, preprocessing: Preprocessing, backend: str
+    entries: Sequence[Entry], truth: FrameBoxes, preprocessing: Preprocessing, backend: str
 ) -> Iterator[_Truth]:
     """The videos that can be read and have a box in view; at the end says how many there were of the others.
 
     DataError if there is none.
     """
-    used, without, unreadable = 0, 0, []
+    kind, used, without, unreadable = "image" if preprocessing.clip is None else "video", 0, 0, []
     for entry in entries:
         boxes = truth.of(entry.path)
         try:
@@ -126,9 +126,9 @@ def _with_truth(
     )
     if not used:
         raise DataError(
-            f"no video of {len(entries)} can be used: {left}; boxes name videos by their path without the suffix, or "
-            "its last parts" + (f"; {unreadable[0]}" if unreadable else "")
+            f"no {kind} of {len(entries)} can be used: {left}; boxes name a {kind} by its path, or the last parts of "
+            "it" + (f"; {unreadable[0]}" if unreadable else "")
         )
-    _logger.info("localization on %d of %d videos: %s", used, len(entries), left)
+    _logger.info("localization on %d of %d %ss: %s", used, len(entries), kind, left)
     for line in unreadable:
-        _logger.warning("unreadable video %s", line)
+        _logger.warning("unreadable %s %s", kind, line)

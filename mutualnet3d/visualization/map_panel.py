@@ -16,7 +16,7 @@ from mutualnet3d.visualization.drawing import FAINT, INK, new_figure, plain
 
 COLOURS = "turbo"
 STRENGTH, PALE = 0.65, 0.5  # opacity of the highest value; how much of their colours the frames below lose
-CELL, LABEL, GAP, TOP, BOTTOM, LEGEND = 1.15, 2.3, 0.05, 0.62, 0.62, 5.3  # inches
+CELL, ALONE, LABEL, GAP, TOP, BOTTOM, LEGEND = 1.15, 2.2, 2.3, 0.05, 0.62, 0.62, 5.3  # inches; ALONE: of one column
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def heat(images: np.ndarray, maps: np.ndarray, highest: float | None = None) -> 
 def draw_panel(
     images: np.ndarray, rows: Sequence[MapRow], columns: Sequence[int], captions: Sequence[str], title: str
 ) -> Figure:
-    """Frames above, a row of heat for each configuration below, and what the colours mean.
+    """Frames above, a row of heat for each configuration below, and what the colours mean. An image is a clip of T = 1.
 
     Args:
         images: uint8 (T, H, W, 3), RGB, the clip.
@@ -67,15 +67,15 @@ def draw_panel(
         captions: above each column.
         title: above all.
     """
-    aspect = images.shape[1] / images.shape[2]
-    width = LABEL + len(columns) * (CELL + GAP) + GAP
-    height = TOP + (1 + len(rows)) * (CELL * aspect + GAP) + BOTTOM
+    aspect, side = images.shape[1] / images.shape[2], CELL if len(columns) > 1 else ALONE
+    width = LABEL + len(columns) * (side + GAP) + GAP
+    height = TOP + (1 + len(rows)) * (side * aspect + GAP) + BOTTOM
     figure = new_figure(max(width, LABEL + LEGEND), height)
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.14 / height, title, va="top", fontsize=10, color=INK)
 
     def cell(row: int, column: int) -> Axes:
-        left, top = LABEL + column * (CELL + GAP), TOP + row * (CELL * aspect + GAP)
-        place = (left, height - top - CELL * aspect, CELL, CELL * aspect)
+        left, top = LABEL + column * (side + GAP), TOP + row * (side * aspect + GAP)
+        place = (left, height - top - side * aspect, side, side * aspect)
         axes = figure.add_axes([v / s for v, s in zip(place, figure.get_size_inches().tolist() * 2, strict=True)])
         axes.set_xticks([])
         axes.set_yticks([])
@@ -87,7 +87,9 @@ def draw_panel(
         axes.imshow(images[frame])
         axes.set_title(caption, fontsize=7, color=FAINT, pad=3)
     bold = {"x": 0.1 / figure.get_figwidth(), "fontsize": 9, "fontweight": "bold", "color": INK}
-    figure.text(y=1 - (TOP + CELL * aspect / 2) / height, s="the clip", va="center", **bold)
+    figure.text(
+        y=1 - (TOP + side * aspect / 2) / height, s="the clip" if len(images) > 1 else "the image", va="center", **bold
+    )
     for number, row in enumerate(rows, start=1):
         pictures = heat(images, row.maps)
         for column, frame in enumerate(columns):
@@ -96,7 +98,7 @@ def draw_panel(
             if frame in row.seen and len(row.seen) < len(images):
                 axes.spines[:].set_visible(True)
                 axes.spines[:].set(color=INK, linewidth=1.6)
-        middle = 1 - (TOP + number * (CELL * aspect + GAP) + CELL * aspect / 2) / height
+        middle = 1 - (TOP + number * (side * aspect + GAP) + side * aspect / 2) / height
         text = "\n".join(plain(line, 36) for line in row.lines)
         figure.text(y=middle, s=row.name, va="bottom", **bold)
         figure.text(bold["x"], middle, text, va="top", fontsize=7.5, linespacing=1.3, color=INK)

@@ -1,4 +1,4 @@
-"""Where configurations look in one video: rows for the pictures of :mod:`mutualnet3d.visualization.map_panel`."""
+"""Where configurations look in a video or image: rows for :mod:`mutualnet3d.visualization.map_panel`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mutualnet3d.visualization.map_panel import MapRow, draw_panel
 
 @dataclass(frozen=True, eq=False)
 class VideoMaps:
-    """Frames of a video in their order, and the maps of one class at each configuration.
+    """Frames of a video in their order, or an image, and the maps of one class at each configuration.
 
     Attributes:
         images: uint8 (F, H, W, 3), RGB.
@@ -49,7 +49,7 @@ def video_maps(
     names: Sequence[str] | None = None,
     pathway: str = "slow",
 ) -> VideoMaps:
-    """The maps of one class over the clips of a video.
+    """The maps of one class over the clips of a video, or over an image.
 
     Args:
         label: the class; None = what the first configuration takes the video for.
@@ -78,14 +78,14 @@ def video_maps(
 
 
 def plot_video_maps(maps: VideoMaps, path: str | os.PathLike, name: str, columns: int = 8) -> None:
-    """Draw ``columns`` of the frames, evenly spread, or all where they are fewer, as a PNG; ``name``: of the video.
+    """Draw ``columns`` of the frames, evenly spread, or all where they are fewer, as a PNG; ``name``: of the file.
 
     Raises DataError if ``columns`` is below 1.
     """
     if columns < 1:
         raise DataError(f"{columns} columns of frames: draw at least 1")
     shown = frame_indices(len(maps.frames), min(columns, len(maps.frames)))
-    captions = [f"{maps.frames[i] / maps.fps:.2f} s" for i in shown]
+    captions = [f"{maps.frames[i] / maps.fps:.2f} s" if len(maps.frames) > 1 else "" for i in shown]  # "": an image
     title = f"Evidence for {plain(maps.class_name)} in {plain(name)}"
     save_png(draw_panel(maps.images, maps.rows, shown, captions, title), path)
 

@@ -10,10 +10,10 @@ HEADER = "video,frame,x1,y1,x2,y2,width,height,label\n"
 GOOD = "golf/a.b,0,80,60,160,240,320,240,2\n"
 
 
-def read(tmp_path, text):
+def read(tmp_path, text, **options):
     path = tmp_path / "boxes.csv"
     path.write_text(text, encoding="utf-8")
-    return FrameBoxes(path)
+    return FrameBoxes(path, **options)
 
 
 def test_boxes_by_video_and_frame(tmp_path):
@@ -32,6 +32,18 @@ def test_boxes_by_video_and_frame(tmp_path):
 def test_columns_in_any_order(tmp_path):
     boxes = read(tmp_path, "height,width,y2,x2,y1,x1,frame,video\n10,20,10,20,5,10,7,v\n")
     np.testing.assert_allclose(boxes.of("v.mp4")[7], [[0.5, 0.5, 1, 1]])
+
+
+def test_images(tmp_path):
+    """One column names them; frame 0 is theirs; the suffix may stand there."""
+    boxes = read(tmp_path, "image,x1,y1,x2,y2,width,height\npie/1.jpg,1,0,2,2,4,4\npie/2,0,0,2,2,4,4\n", images=True)
+    np.testing.assert_allclose(boxes.of("/food/test/pie/1.jpg")[0], [[0.25, 0, 0.5, 0.5]])
+    assert sorted(boxes.of("pie/2.png")) == [0]
+    assert boxes.of("cake/1.jpg") == {}
+    with pytest.raises(DataError, match=r"boxes\.csv:1: the header has no image; it must name image,x1"):
+        read(tmp_path, HEADER + GOOD, images=True)
+    with pytest.raises(DataError, match=r"boxes\.csv:2: image ''"):
+        read(tmp_path, "image,x1,y1,x2,y2,width,height\n,1,0,2,2,4,4\n", images=True)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_activation_maps(clone, tiny_data):
     lines = ["video,frame,x1,y1,x2,y2,width,height", *(f"video 8,{frame},0,0,60,48,60,48" for frame in range(28))]
     (clone / "boxes.csv").write_text("\n".join(lines) + "\n")
     shutil.copy(tiny_data / "test.csv", clone)
-    for line in block("docs/activation_maps.md", "tools/activation_maps_net.py").strip().splitlines():
+    for line in block("docs/activation_maps.md", "--input clip.mp4").strip().splitlines():
         words = shlex.split(line)
         printed_by([{"0.81-64-5": "0.63-32-4"}.get(word, word) for word in words[1:]])
     assert all((clone / name).stat().st_size for name in ("maps.png", "maps.mp4", "localization.csv"))
