@@ -18,7 +18,8 @@ MUTUALNET:
                          # round_even(crop * sqrt(0.63)), crop; for images 128, 160, 192 of 224, and crop
   TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:
                          # max(1, round(0.4 T)), round(0.63 T), T, without duplicates; images have none
-  DIVISOR: 8             # channels: widths are rounded to multiples of this
+  DIVISOR: 8             # channels: widths are rounded to multiples of this; a quarter of it, at least 1, for the inner
+                         # channels of the bottlenecks of resnet50 and resnet101 and their stem, as in the paper
   METHOD: mutual         # mutual | usnet (widths at full resolution) | multiscale (usnet, at one random resolution per
                          # iteration) | independent (FIXED alone) | slimmable (WIDTHS_TRAINED at full resolution)
   NUM_RANDOM: 1          # random configurations per iteration, besides the widest and the smallest; may be 0
