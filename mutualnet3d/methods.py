@@ -25,7 +25,7 @@ from mutualnet3d.errors import ConfigurationError
 
 METHODS = ("mutual", "usnet", "multiscale", "independent", "slimmable")
 TEACHERS = ("auto", "full", "labels")
-SMALLEST = ("auto", "lowest", "random")
+SMALLEST = ("auto", "lowest", "random", "full")
 
 Resolution = tuple[int, int | None]  # spatial, temporal
 
@@ -47,8 +47,8 @@ class Method:
         seed: of the draws.
         name: one of ``METHODS``.
         num_random: random sub-networks besides the widest and the narrowest; of the first three methods.
-        smallest: of ``mutual``, where the narrowest runs: at the ``lowest`` resolution, at a ``random`` one; ``auto``
-            = lowest for videos (the paper's table IV), random for images (table III).
+        smallest: of ``mutual``, where the narrowest runs: at the ``lowest`` resolution, at a ``random`` one, at the
+            ``full`` one; ``auto`` = lowest for videos (the paper's table IV), random for images (table III).
         teacher: what sub-networks learn: the prediction of the first configuration (``full``), or the ``labels``;
             ``auto`` = labels for ``slimmable``, as S-Net was trained, full for the others.
         fixed: of ``independent``, the configuration.
@@ -137,8 +137,9 @@ class Method:
         if self.name == "multiscale":
             return (Slot(high, None), Slot(low, None), *[Slot(None, None)] * self.num_random)
         smallest = self.smallest if self.smallest != "auto" else "lowest" if self.space.temporal else "random"
-        lowest = (self.space.smallest.spatial, self.space.smallest.temporal) if smallest == "lowest" else None
-        return (Slot(high, full), Slot(low, lowest), *[Slot(None, None)] * self.num_random)
+        lowest = self.space.smallest.spatial, self.space.smallest.temporal
+        where = {"lowest": lowest, "random": None, "full": full}[smallest]
+        return (Slot(high, full), Slot(low, where), *[Slot(None, None)] * self.num_random)
 
     @property
     def resolutions(self) -> tuple[Resolution, ...]:

@@ -73,6 +73,8 @@ def test_where_the_smallest_runs():
     assert len(set(drawn)) == 9
     images = method("mutual", space=IMAGES, smallest="lowest")
     assert {images.draw(i)[1] for i in range(20)} == {IMAGES.smallest}
+    for space, at_full in ((VIDEO, Configuration(0.63, 224, 8)), (IMAGES, Configuration(0.25, 224))):
+        assert {method("mutual", space=space, smallest="full").draw(i)[1] for i in range(20)} == {at_full}
 
 
 def test_who_teaches_and_who_is_judged():

@@ -18,12 +18,13 @@ MUTUALNET:
                          # round_even(crop * sqrt(0.63)), crop; for images 128, 160, 192 of 224, and crop
   TEMPORAL: []           # frames of the Slow pathway (T), or of the one branch, ascending. Empty:
                          # max(1, round(0.4 T)), round(0.63 T), T, without duplicates; images have none
-  DIVISOR: 8             # channels: widths are rounded to multiples of this
+  DIVISOR: 8             # channels: widths are rounded to multiples of this; a quarter of it, at least 1, for the inner
+                         # channels of the bottlenecks of resnet50 and resnet101 and their stem, as in the paper
   METHOD: mutual         # mutual | usnet (widths at full resolution) | multiscale (usnet, at one random resolution per
                          # iteration) | independent (FIXED alone) | slimmable (WIDTHS_TRAINED at full resolution)
   NUM_RANDOM: 1          # random configurations per iteration, besides the widest and the smallest; may be 0
-  SMALLEST: auto         # METHOD mutual: resolution of the smallest width: lowest | random | auto = lowest for videos,
-                         # random for images
+  SMALLEST: auto         # METHOD mutual: resolution of the smallest width: lowest | random | full | auto = lowest for
+                         # videos, random for images
   TEACHER: auto          # sub-networks learn full (the first configuration's prediction) | labels | auto = labels for
                          # METHOD slimmable, full for the others
   FIXED: ""              # METHOD independent: the configuration, such as "0.63-142-3"
@@ -49,8 +50,10 @@ CALIBRATION:             # acts on adaptive networks only (MUTUALNET.ENABLE)
 QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE False) has one entry: full
   ENABLE: True           # evaluate the configurations after training and write the table
   WIDTHS: []             # fractions; the grid takes them with every spatial and temporal value.
-                         # Empty = lowest, middle and highest width of the space
-  WIDTH_STEP: 0.0        # in place of WIDTHS: lowest width, lowest + step, ..., and the highest; 0 = off
+                         # Empty = lowest, middle and highest width of the space; of METHOD slimmable those trained,
+                         # of independent FIXED alone
+  WIDTH_STEP: 0.0        # in place of WIDTHS: lowest width, lowest + step, ..., and the highest; 0 = off. METHOD
+                         # slimmable and independent train no such widths and take their own all the same
   CONFIGURATIONS: []     # texts such as "0.63-142-3"; if given they take the place of the grid
   SEARCH_VIDEOS: 0       # evaluate the whole grid on this many test videos, and only the configurations that may
                          # be on the Pareto front on all of them; 0 = off

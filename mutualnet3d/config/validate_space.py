@@ -112,7 +112,7 @@ def _check_frozen(cfg: CfgNode) -> None:
     """Frozen statistics exist of calibrated configurations alone; the smallest must be one of them."""
     node, why = cfg.MUTUALNET, "MODEL.FROZEN_BN is True: every configuration needs statistics before training, so"
     require(
-        node.METHOD == "mutual" and node.SMALLEST != "random",
+        node.METHOD == "mutual" and node.SMALLEST in ("auto", "lowest"),
         f"{why} it works with MUTUALNET.METHOD mutual and SMALLEST auto or lowest only; MUTUALNET.METHOD is "
         f"{node.METHOD}, SMALLEST {node.SMALLEST}: set MODEL.FROZEN_BN False",
     )

@@ -11,15 +11,17 @@ from mutualnet3d.methods import Method
 
 
 def table_configurations(cfg, space: ConfigurationSpace) -> tuple[Configuration, ...]:
-    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS or WIDTH_STEP, else the space's own grid, or over
-    the widths of MUTUALNET.METHOD slimmable. What a run is judged by (full, of METHOD independent its one
-    configuration) is always among them; of ``independent`` it is alone unless QUERY_TABLE asks for more.
+    """QUERY_TABLE.CONFIGURATIONS, or the grid over QUERY_TABLE.WIDTHS, or over the widths that MUTUALNET.METHOD trains.
+
+    Those are the list of ``slimmable``, the one configuration of ``independent``, and any width of the other methods:
+    the steps of QUERY_TABLE.WIDTH_STEP, else the space's own. What a run is judged by (full, of ``independent`` its
+    one) is always among them.
     """
     method = Method.from_cfg(cfg, space)
     chosen = tuple(space.check(Configuration.parse(text)) for text in cfg.QUERY_TABLE.CONFIGURATIONS)
-    widths = tuple(cfg.QUERY_TABLE.WIDTHS) or stepped_widths(cfg, space)
+    widths = tuple(cfg.QUERY_TABLE.WIDTHS)
     if not chosen and (widths or method.name != "independent"):
-        chosen = space.grid(widths or method.widths)
+        chosen = space.grid(widths or method.widths or stepped_widths(cfg, space))
     return tuple(dict.fromkeys((*chosen, method.reference)))
 
 

@@ -1,8 +1,8 @@
-"""How the authors' 2-D code (taoyang1122/MutualNet) calls the parameters of its MobileNets and ResNets.
+"""How the authors' 2-D code (taoyang1122/MutualNet) calls the parameters of its MobileNets, ResNets and wide ResNets.
 
 Their blocks are numbered through, ``features.<block>.body.<layer>``, with ``shortcut.<layer>`` beside it in ResNets;
-the classifier is ``classifier.0``. Ours are torchvision's names. Their loader leaves all running statistics out:
-a file holds those of the sub-network that was evaluated last. So do we.
+the classifier is ``classifier.0``. Ours are torchvision's names. Wide ResNets have ``block<stage>.layer.<block>``.
+Their loader leaves all running statistics out: a file holds those of the sub-network that was evaluated last. So do we.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 
 _BODY = re.compile(r"features\.(\d+)\.(body|shortcut)\.(\d+)\.(weight|bias)")
 _OUTER = re.compile(r"features\.(\d+)\.([01])\.(weight|bias)")  # stem and last convolution: a convolution, a BatchNorm
+_WIDE = re.compile(r"block([123])\.layer\.(\d+)\.(bn1|conv1|bn2|conv2|convShortcut)\.(weight|bias)")
+_WIDE_OUTER = re.compile(r"(conv1|bn1|fc)\.(weight|bias)")
 _CLASSIFIER = re.compile(r"classifier\.0\.(weight|bias)")
 
 # layer of a body -> layer of torchvision's block
@@ -22,7 +24,7 @@ _BOTTLENECK = {0: "conv1", 1: "bn1", 3: "conv2", 4: "bn2", 6: "conv3", 7: "bn3"}
 
 def is_mutualnet(names: Iterable[str]) -> bool:
     """Whether these are the names of the authors' code."""
-    return any(_BODY.fullmatch(name) for name in names)
+    return any(_BODY.fullmatch(name) or _WIDE.fullmatch(name) for name in names)
 
 
 def is_running_statistic(name: str) -> bool:
@@ -33,6 +35,8 @@ def is_running_statistic(name: str) -> bool:
 def mutualnet_converter(expected: Iterable[str]) -> Callable[[str], str | None]:
     """Our name of an entry of theirs, or None, in the network that has the names ``expected``."""
     expected = set(expected)
+    if "bn.weight" in expected:  # the last BatchNorm of a wide ResNet
+        return _wide_name
     blocks = sorted(
         {match[0] for name in expected if (match := re.match(r"layer(\d)\.(\d+)", name))},
         key=lambda block: [int(number) for number in re.findall(r"\d+", block)],
@@ -57,3 +61,13 @@ def mutualnet_converter(expected: Iterable[str]) -> Callable[[str], str | None]:
         return f"features.{block}.{layer}.{part}"  # MobileNetV1
 
     return convert
+
+
+def _wide_name(name: str) -> str | None:
+    """Our name of an entry of their wide ResNet, or None."""
+    if match := _WIDE.fullmatch(name):
+        layer = "shortcut" if match[3] == "convShortcut" else match[3]
+        return f"layer{match[1]}.{match[2]}.{layer}.{match[4]}"
+    if match := _WIDE_OUTER.fullmatch(name):
+        return f"{'bn' if match[1] == 'bn1' else match[1]}.{match[2]}"
+    return None

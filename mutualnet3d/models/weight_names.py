@@ -1,7 +1,7 @@
 """How the same parameters are called elsewhere. Ours are PySlowFast's names; every function here maps names only.
 
 Layouts: caffe2 (``res2_0_branch2a_w``), pytorchvideo (``blocks.1.res_blocks.0.branch2.conv_a.weight``), torchvision's
-2-D ResNets (``layer1.0.conv1.weight``).
+2-D ResNets (``layer1.0.conv1.weight``), timm's MobileNetV1 (``blocks.0.0.conv_dw.weight``).
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ _TORCHVISION_PARTS = {
     "downsample.0": "branch1",
     "downsample.1": "branch1_bn",
 }
+_TIMM_OUTSIDE = {"conv_stem": "features.0.0", "bn1": "features.0.1", "classifier": "classifier.1"}
+_TIMM_PARTS = {"conv_dw": 0, "bn1": 1, "conv_pw": 3, "bn2": 4}
+_TIMM_STAGES = (1, 2, 4, 6, 12)  # number of the first block of each, blocks being numbered through
 
 
 def from_caffe2(name: str) -> str | None:
@@ -103,6 +106,17 @@ def from_torchvision(name: str) -> str | None:
     if match is None or match[3] not in _TORCHVISION_PARTS:
         return None
     return f"s{int(match[1]) + 1}.pathway0_res{match[2]}.{_TORCHVISION_PARTS[match[3]]}.{kind}"
+
+
+def from_timm(name: str) -> str | None:
+    """Our name of an entry of timm's ``mobilenetv1_100``; None if it is none."""
+    layer, _, kind = name.rpartition(".")
+    if layer in _TIMM_OUTSIDE:
+        return f"{_TIMM_OUTSIDE[layer]}.{kind}"
+    match = re.fullmatch(r"blocks\.([0-4])\.(\d)\.(\w+)", layer)
+    if match is None or match[3] not in _TIMM_PARTS:
+        return None
+    return f"features.{_TIMM_STAGES[int(match[1])] + int(match[2])}.{_TIMM_PARTS[match[3]]}.{kind}"
 
 
 def to_pytorchvideo(state: Mapping[str, torch.Tensor], arch: str, eps: float = 1e-5) -> dict[str, torch.Tensor]:

@@ -1,8 +1,8 @@
 """Weights from elsewhere into a network of ours, by name, with a report. Nothing is dropped in silence.
 
 Read: checkpoints of PySlowFast and of this package (``.pyth``), caffe2 (``.pkl``), pytorchvideo, 2-D ResNets of
-torchvision or PySlowFast, which are inflated; into image networks torchvision's (``.pth``), whose names they have, and
-those of the authors' 2-D code.
+torchvision or PySlowFast, which are inflated; into image networks torchvision's (``.pth``), whose names they have, as
+timm's ResNets do, timm's MobileNetV1 and those of the authors' 2-D code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mutualnet3d.models.network import AdaptiveNetwork
 from mutualnet3d.models.weight_files import read_weight_file
 from mutualnet3d.models.weight_fitting import fit, is_flat, listed, refuse_unfit, shape_of
 from mutualnet3d.models.weight_mutualnet import is_mutualnet, is_running_statistic, mutualnet_converter
-from mutualnet3d.models.weight_names import STATISTICS, from_caffe2, from_pytorchvideo, from_torchvision
+from mutualnet3d.models.weight_names import STATISTICS, from_caffe2, from_pytorchvideo, from_timm, from_torchvision
 
 _logger = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class LoadReport:
 
     Attributes:
         source: the file, or ``state dict``.
-        layout: ``own names`` (torchvision's for image networks), ``pytorchvideo``, ``caffe2``, ``torchvision 2-D`` or
-            ``MutualNet 2-D``; ``, inflated`` where that happened.
+        layout: ``own names`` (torchvision's for image networks), ``pytorchvideo``, ``caffe2``, ``torchvision 2-D``,
+            ``timm`` or ``MutualNet 2-D``; ``, inflated`` where that happened.
         matched: names in the network that were loaded.
         created: names in the network that got the values of a layer which does nothing, because the source has no such
             layer (the shortcut BatchNorm of X3D that pytorchvideo leaves out).
@@ -207,8 +207,8 @@ def _rename(
         raise WeightsError(
             f"{report.source}: none of its names fits the network. Found: {listed(tuple(raw))}. The network has: "
             f"{listed(tuple(expected))}. Known layouts: PySlowFast and this package (.pyth), caffe2 (.pkl), "
-            "pytorchvideo (blocks.*), torchvision's bottleneck ResNets (layer1.*), the authors' 2-D code "
-            "(features.*.body.*)"
+            "pytorchvideo (blocks.*), torchvision's bottleneck ResNets (layer1.*), timm's MobileNetV1 (conv_stem, "
+            "blocks.*), the authors' 2-D code (features.*.body.*, block1.layer.*)"
         )
     return entries, replace(report, unexpected=(*report.unexpected, *unexpected))
 
@@ -229,6 +229,7 @@ def _rename_pytorch(
     if any(key in expected for key in bare):
         return bare, report
     layouts: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
+        ("timm", "conv_stem.", from_timm),  # before pytorchvideo's: it has blocks too
         ("pytorchvideo", "blocks.", from_pytorchvideo),
         ("torchvision 2-D", "layer1.", from_torchvision),
     )

@@ -217,6 +217,26 @@ def test_the_papers_ranges(file, space):
 
 
 @pytest.mark.parametrize(
+    ("path", "widths", "classes", "batch", "rate", "epochs"),
+    [
+        ("ImageNet/MN_RESNET50", [0.7, 1.0], 1000, 256, 0.1, 120),
+        ("ImageNet/MN_RESNET50_BOOST", [0.9, 1.0], 1000, 512, 0.2, 120),
+        ("ImageNet/MN_MOBILENET_V1_TRANSFER", [0.25, 1.0], 101, 256, 0.1, 100),
+        ("ImageNet/MN_MOBILENET_V1_INDOOR67", [0.25, 1.0], 67, 256, 0.1, 100),
+        ("CIFAR/MN_MOBILENET_V1_TRANSFER", [0.25, 1.0], 100, 256, 0.1, 100),
+        ("CIFAR/MN_WRN28_10", [0.9, 1.0], 10, 128, 0.1, 200),
+    ],
+)
+def test_the_papers_images(path, widths, classes, batch, rate, epochs):
+    (path,) = [each for each in OURS if f"{each.parent.name}/{each.stem}" == path]
+    cfg = load_config(path)
+    assert (widths, classes) == (cfg.MUTUALNET.WIDTH, cfg.MODEL.NUM_CLASSES)
+    assert (batch, rate, epochs) == (cfg.TRAIN.BATCH_SIZE, cfg.SOLVER.BASE_LR, cfg.SOLVER.MAX_EPOCH)
+    assert ([20, 24, 28, 32] if "WRN" in path.stem else [128, 160, 192, 224]) == cfg.MUTUALNET.SPATIAL
+    assert Path(cfg.TRAIN.CHECKPOINT_FILE_PATH).suffix == (".pyth" if epochs == 100 else "")
+
+
+@pytest.mark.parametrize(
     ("path", "temporal", "gmacs"),
     [
         ("Charades/MN_SLOW_8x8", [3, 5, 8], 54.5),

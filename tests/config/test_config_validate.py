@@ -65,7 +65,7 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         (["MUTUALNET.NUM_RANDOM", -1], "MUTUALNET.NUM_RANDOM"),
         (["MUTUALNET.DIVISOR", 0], "MUTUALNET.DIVISOR"),
         (["MUTUALNET.METHOD", "ours"], "MUTUALNET.METHOD is 'ours'; it must be one of mutual, usnet"),
-        (["MUTUALNET.SMALLEST", "first"], "MUTUALNET.SMALLEST is 'first'.*auto, lowest, random"),
+        (["MUTUALNET.SMALLEST", "first"], "MUTUALNET.SMALLEST is 'first'.*auto, lowest, random, full"),
         (["MUTUALNET.TEACHER", "ema"], "MUTUALNET.TEACHER is 'ema'.*auto, full, labels"),
         (["MUTUALNET.METHOD", "usnet"], "METHOD is usnet and MUTUALNET.ENABLE False.*set MUTUALNET.ENABLE True"),
         ([*METHOD, "usnet", "MUTUALNET.SMALLEST", "lowest"], "SMALLEST is 'lowest' and .*belongs to METHOD mutual"),
@@ -80,6 +80,10 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         (
             ["MUTUALNET.ENABLE", True, "MUTUALNET.SMALLEST", "random", *FROZEN],
             "SMALLEST auto or lowest only.*SMALLEST random",
+        ),
+        (
+            ["MUTUALNET.ENABLE", True, "MUTUALNET.SMALLEST", "full", *FROZEN],
+            "SMALLEST auto or lowest only.*SMALLEST full",
         ),
         ([*RESNET, *FROZEN], "at random resolutions, as MUTUALNET.SMALLEST auto.*set MUTUALNET.SMALLEST lowest"),
         (["QUERY_TABLE.WIDTHS", [0.5]], r"QUERY_TABLE.WIDTHS holds \[0.5\]"),

@@ -123,10 +123,10 @@ class TestFull:
         torch.testing.assert_close(model.train()(images(dtype=torch.float64)), classifier(x.mean((2, 3))))
 
 
-def active(size, width):
-    """The multiple of 8 next to ``size * width``, not more than 10 % below, by plain search."""
-    near = min(range(8, size + 8, 8), key=lambda n: (abs(n - size * width), -n))
-    return min(size, near + 8 if near < 0.9 * size * width else near)
+def active(size, width, divisor=8):
+    """The multiple of ``divisor`` next to ``size * width``, not more than 10 % below, by plain search."""
+    near = min(range(divisor, size + divisor, divisor), key=lambda n: (abs(n - size * width), -n))
+    return min(size, near + divisor if near < 0.9 * size * width else near)
 
 
 def kept(arch, model, name, layer, width):
@@ -139,12 +139,16 @@ def kept(arch, model, name, layer, width):
         if block and hasattr(model.features[int(block[1])].conv[1], "0"):
             narrow = model.features[int(block[1])].conv[0][0].in_channels
             return size // narrow * active(narrow, width)
+    if arch == "resnet50" and re.search(r"(conv|bn)[12]$", name):
+        return active(size, width, 2)
     return active(size, width)
 
 
 class TestSubNetworks:
-    @every_arch
-    @pytest.mark.parametrize("width", [0.25, 0.43, 0.77])
+    @pytest.mark.parametrize(
+        ("arch", "width"),
+        [(a, w) for a in IMAGE_CASES if a not in HEAVY for w in (0.25, 0.43, 0.77)] + [("resnet50", 0.43)],
+    )
     def test_equal_the_full_network_with_the_other_channels_at_zero(self, arch, width):
         """Whatever reads a channel that is zero reads nothing: the rule, checked without slicing."""
         model = build_image_network(arch).double().train()
@@ -175,6 +179,17 @@ class TestSubNetworks:
                 count = kept(arch, model, name, layer, model.space.smallest.width)
                 assert not layer.weight.grad[count:].any(), name
                 assert layer.weight.grad[:count].any(), name
+
+    def test_inner_channels_of_a_bottleneck_are_a_quarter_of_the_outer(self):
+        configuration = mn.Configuration(0.43, 32)
+        dense = mn.extract_dense(calibrated(build_image_network("resnet50"), configuration), configuration)
+        blocks = [block for block in dense.modules() if isinstance(block, torchvision.models.resnet.Bottleneck)]
+        inner = [b.conv2.out_channels for b in blocks]
+        assert [inner[i] for i in (0, 3, 7, 13)] == [28, 56, 110, 220] == [active(64 * 2**i, 0.43, 2) for i in range(4)]
+        assert dense.conv1.out_channels == inner[0]
+        for block, count in zip(blocks, inner, strict=True):
+            assert block.conv2.in_channels == block.conv3.in_channels == count
+            assert block.conv3.out_channels == 4 * count == active(block.conv3.out_channels, 1)
 
     def test_squeeze_and_excitation_slims(self):
         model = build_image_network("mobilenet_v3_large", "IMAGE.WIDTH_FACTOR", 1.0)

@@ -87,11 +87,44 @@ def resnet50():
     return Theirs(blocks, size)
 
 
-NETWORKS = {"mobilenet_v1": mobilenet_v1, "mobilenet_v2": mobilenet_v2, "resnet50": resnet50}
+class WideBlock(nn.Module):
+    def __init__(self, size_in, size_out, stride):
+        super().__init__()
+        self.bn1, self.bn2 = nn.BatchNorm2d(size_in), nn.BatchNorm2d(size_out)
+        self.conv1 = nn.Conv2d(size_in, size_out, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(size_out, size_out, 3, 1, 1, bias=False)
+        self.convShortcut = None if size_in == size_out else nn.Conv2d(size_in, size_out, 1, stride, bias=False)
+
+    def forward(self, x):
+        first = self.bn1(x).relu()
+        y = self.conv2(self.bn2(self.conv1(first)).relu())
+        return y + (x if self.convShortcut is None else self.convShortcut(first))
+
+
+class TheirWide(nn.Module):
+    """WRN-16-2 by the names of their code: ``block2.layer.0.convShortcut``."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, size = nn.Conv2d(3, 16, 3, 1, 1, bias=False), 16
+        for stage, (channels, stride) in enumerate([(32, 1), (64, 2), (128, 2)], start=1):
+            stack = nn.Module()
+            stack.layer = nn.Sequential(WideBlock(size, channels, stride), WideBlock(channels, channels, 1))
+            size = channels
+            self.add_module(f"block{stage}", stack)
+        self.bn1, self.fc = nn.BatchNorm2d(size), nn.Linear(size, CLASSES)
+
+    def forward(self, x):
+        x = self.block3.layer(self.block2.layer(self.block1.layer(self.conv1(x))))
+        return self.fc(self.bn1(x).relu().mean((2, 3)))
+
+
+NETWORKS = {"mobilenet_v1": mobilenet_v1, "mobilenet_v2": mobilenet_v2, "resnet50": resnet50, "wide_resnet": TheirWide}
 
 
 def build(arch):
     overrides = ["MODEL.NUM_CLASSES", CLASSES, "MODEL.DROPOUT_RATE", 0.0, "MUTUALNET.WIDTH", [0.25, 1.0]]
+    overrides += ["IMAGE.DEPTH", 16, "IMAGE.WIDEN_FACTOR", 2]  # of wide_resnet
     return mn.build_model(mn.load_config([], ["MODEL.ARCH", arch, "DATA.TRAIN_CROP_SIZE", 48, *overrides]))
 
 
@@ -119,6 +152,10 @@ def test_their_weights_give_their_logits(arch, tmp_path, caplog):
 def test_another_network_is_refused():
     with pytest.raises(WeightsError, match=r"does not fit the network. Not in it: features\.2\.conv\.2\.weight"):
         load_weights(build("mobilenet_v2"), mobilenet_v1().state_dict())
+    with pytest.raises(WeightsError, match="none of its names fits"):
+        load_weights(build("mobilenet_v2"), TheirWide().state_dict())
+    with pytest.raises(WeightsError, match="none of its names fits"):
+        load_weights(build("wide_resnet"), resnet50().state_dict())
     with pytest.raises(WeightsError, match="none of its names fits"):
         load_weights(build("mobilenet_v1"), {"features.1.body.x.weight": torch.zeros(1)})
 

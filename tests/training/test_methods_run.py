@@ -72,11 +72,21 @@ def test_a_run_from_videos_to_the_table(runs, name):
 def test_the_grid_of_every_method():
     """The paper's US-Net+ is a network of ``usnet`` at all resolutions, which the default grid has."""
     resolutions = [f"{s}-{t}" for s in (20, 32) for t in (2, 4)]
+
+    def grid(*widths):
+        return {f"{w}-{r}" for w in widths for r in resolutions}
+
     for name in METHODS:
-        cfg = tiny_cfg(*keys(name), "QUERY_TABLE.WIDTHS", [])
-        widths = {"slimmable": (0.63, 0.8, 1.0), "independent": ()}.get(name, (0.63, 0.81, 1.0))
-        expected = {f"{w}-{r}" for w in widths for r in resolutions} or {str(FIXED)}
-        assert {str(c) for c in table_configurations(cfg, space_from_config(cfg))} == expected
+        own = {"slimmable": grid(0.63, 0.8, 1.0), "independent": {str(FIXED)}}.get(name)
+        judged = {str(FIXED)} if name == "independent" else set()
+        for overrides, expected in (
+            ([], own or grid(0.63, 0.81, 1.0)),
+            (["QUERY_TABLE.WIDTH_STEP", 0.2], own or grid(0.63, 0.83, 1.0)),  # slimmable trained no 0.83
+            (["QUERY_TABLE.WIDTHS", [0.7, 1.0]], grid(0.7, 1.0) | judged),
+            (["QUERY_TABLE.CONFIGURATIONS", ["1.0-32-4"], "QUERY_TABLE.WIDTH_STEP", 0.2], {"1.0-32-4"} | judged),
+        ):
+            cfg = tiny_cfg(*keys(name), "QUERY_TABLE.WIDTHS", [], *overrides)
+            assert {str(c) for c in table_configurations(cfg, space_from_config(cfg))} == expected, (name, overrides)
 
 
 def test_full_is_calibrated_where_training_does_not_run_it(runs):
