@@ -5,7 +5,7 @@ from mutualnet3d.data.build import Entries, build_entries, describe_list, test_d
 from mutualnet3d.data.decode import VideoReader, open_video
 from mutualnet3d.data.detection import DetectionBatch, KeyFrameItem
 from mutualnet3d.data.images import ImageEntry, open_media
-from mutualnet3d.data.kinetics import Entry, TestItem, TestVideos, TrainClips
+from mutualnet3d.data.kinetics import LabelledVideo, TestItem, TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.loader import EpochSampler, TrainBatch, train_loader, video_loader
 from mutualnet3d.data.transforms import normalise
@@ -15,11 +15,11 @@ from mutualnet3d.data.views import Preprocessing
 __all__ = [
     "DetectionBatch",
     "Entries",
-    "Entry",
     "EpochSampler",
     "ImageEntry",
     "KeyFrameItem",
     "KeyFrameTable",
+    "LabelledVideo",
     "Preprocessing",
     "TestItem",
     "TestVideos",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mutualnet3d.configuration import Configuration
-from mutualnet3d.data import Entries, Entry, Preprocessing
+from mutualnet3d.data import Entries, LabelledVideo, Preprocessing
 from mutualnet3d.data.decode import resolve_backend
 from mutualnet3d.data.frame_boxes import FrameBoxes
 from mutualnet3d.errors import ConfigError, DataError, VideoError
@@ -95,7 +95,7 @@ def localize(
 
 
 def _with_truth(
-    entries: Sequence[Entry], truth: FrameBoxes, preprocessing: Preprocessing, backend: str
+    entries: Sequence[LabelledVideo], truth: FrameBoxes, preprocessing: Preprocessing, backend: str
 ) -> Iterator[_Truth]:
     """The videos that can be read and have a box in view; at the end says how many there were of the others.
 
