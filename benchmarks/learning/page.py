@@ -22,7 +22,10 @@ NAMES = {
     "kl_third": "mutual, KL terms x 0.33",
     "labels": "mutual, labels in place of KL",
     "random_2": "mutual, 2 random sub-networks",
+    "smallest_random": "mutual, the smallest at a random resolution",
+    "smallest_full": "mutual, the smallest at full resolution",
 }
+MARKERS = "osD^vP*<>"
 
 
 def write_page(study: Study, outcomes: Outcomes, arms: Sequence[str], output: Path) -> str:
@@ -130,7 +133,9 @@ def draw(study: Study, outcomes: Outcomes, arms: Sequence[str], path: Path) -> N
         for cost, values in found:
             axes.plot([cost] * len(values), values, ".", color=colour, alpha=0.5, markersize=4)
         means = [(cost, statistics.mean(values)) for cost, values in found]
-        axes.plot(*zip(*means, strict=True), line, marker="osD^v"[number], color=colour, label=NAMES[name])
+        axes.plot(
+            *zip(*means, strict=True), line, marker=MARKERS[number % len(MARKERS)], color=colour, label=NAMES[name]
+        )
     axes.set_xlabel("GMACs per view (multiply-adds)")
     axes.set_ylabel("top-1 (%)")
     axes.set_title(f"{study.name}: {study.epochs} epochs each", fontsize=11, loc="left")

@@ -21,6 +21,8 @@ VARIANTS = {  # of mutual training, a key each
     "kl_third": ("MUTUALNET.DISTILL_WEIGHT", 0.33),
     "labels": ("MUTUALNET.TEACHER", "labels"),
     "random_2": ("MUTUALNET.NUM_RANDOM", 2),
+    "smallest_random": ("MUTUALNET.SMALLEST", "random"),  # of images that is mutual itself
+    "smallest_full": ("MUTUALNET.SMALLEST", "full"),
 }
 LISTS = ("train", "val", "test")
 

@@ -32,8 +32,9 @@ MUTUALNET:
   DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum
 
 IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of images; RESNET is for videos
-  WIDTH_FACTOR: 1.0      # factor on the channels of a MobileNet or VGG, which gives the network of the highest width:
-                         # with MUTUALNET.WIDTH [1.0, 2.0] it must be 2.0, so that width 1.0 is the published network
+  WIDTH_FACTOR: 1.0      # factor on the channels of a MobileNet, VGG or wide ResNet, which gives the network of the
+                         # highest width: with MUTUALNET.WIDTH [1.0, 2.0] it must be 2.0, so that width 1.0 is the
+                         # published network
   DEPTH: 28              # wide_resnet: convolutions, 6 n + 4
   WIDEN_FACTOR: 10       # wide_resnet: the stages have 16, 32 and 64 channels times this
   AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the

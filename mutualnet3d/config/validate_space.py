@@ -50,12 +50,8 @@ def _check_image_network(cfg: CfgNode) -> None:
     )
     require(not cfg.DETECTION.ENABLE, f"DETECTION.ENABLE is True; {arch} has no detection head: write False")
     require(factor > 0, f"IMAGE.WIDTH_FACTOR is {factor}; it must be above 0")
-    has_factor = arch.startswith(("mobilenet", "vgg"))
-    require(
-        factor == 1 or has_factor,
-        f"IMAGE.WIDTH_FACTOR is {factor}; {arch} has no such factor: write 1.0"
-        + (", and set IMAGE.WIDEN_FACTOR" if arch == "wide_resnet" else ""),
-    )
+    has_factor = arch.startswith(("mobilenet", "vgg", "wide_resnet"))
+    require(factor == 1 or has_factor, f"IMAGE.WIDTH_FACTOR is {factor}; {arch} has no such factor: write 1.0")
     require(
         highest <= 1 or factor == highest,
         f"MUTUALNET.WIDTH is {cfg.MUTUALNET.WIDTH}; "

@@ -67,10 +67,10 @@ def test_folds_keep_films_apart_and_test_every_clip_once(shared_data):
         assert {line.split()[1] for line in test} == {str(label) for label in range(8)}
 
 
-def made_up(right_of):
+def made_up(right_of, arms=ARMS):
     """Outcomes of two seeds and two folds; ``right_of(arm, configuration, path)`` -> probability of a hit."""
     rng, results, hits = np.random.default_rng(0), [], {}
-    for arm in ARMS:
+    for arm in arms:
         texts = [*MINI8.budgets, *studies.at_full(MINI8)] if arm == "usnet" else MINI8.budgets
         for seed in (0, 1):
             for text in dict.fromkeys(texts):
@@ -81,7 +81,7 @@ def made_up(right_of):
                     gmacs = 0.1 * float(text.split("-")[0]) * int(text.split("-")[1]) / 64
                     results.append(outcomes.Result(arm, seed, fold, text, gmacs, right, 100, float(right)))
                     hits[arm, seed, text] |= new
-    trainings = [outcomes.Training(arm, s, f, "n", 500.0, 7.0, 10) for arm in ARMS for s in (0, 1) for f in (0, 1)]
+    trainings = [outcomes.Training(arm, s, f, "n", 500.0, 7.0, 10) for arm in arms for s in (0, 1) for f in (0, 1)]
     return outcomes.Outcomes(results, trainings, hits)
 
 
@@ -114,6 +114,14 @@ def test_page(tmp_path):
     assert "| mutual | 1 | 14 |" in text
     assert "| 0.8-48-8 (widths alone) |" in text
     assert text.count(" better |") >= 10
+
+
+def test_page_of_every_variant(tmp_path):
+    arms = ("usnet", *studies.VARIANTS)
+    text = page.write_page(MINI8, made_up(lambda arm, text: 0.5, arms), arms, tmp_path)
+    titles = [page.NAMES[arm] for arm in arms]
+    assert len(set(titles)) == len(arms)
+    assert all(f"\n| {title} | 1 | 14 |" in text for title in titles)
 
 
 def test_a_small_study_is_made_once(tmp_path, capsys):

@@ -310,7 +310,7 @@ class TestConfig:
             (["MODEL.ARCH", "resnet50", "MUTUALNET.WIDTH", [1.0, 2.0]], r"^MUTUALNET.WIDTH is .*must be at most 1$"),
             (["IMAGE.WIDTH_FACTOR", 0.0], "above 0"),
             (["MODEL.ARCH", "resnet50", "IMAGE.WIDTH_FACTOR", 0.5], "resnet50 has no such factor"),
-            (["MODEL.ARCH", "wide_resnet", "IMAGE.WIDTH_FACTOR", 2.0], "set IMAGE.WIDEN_FACTOR"),
+            (["MODEL.ARCH", "wide_resnet", "MUTUALNET.WIDTH", [1.0, 2.0]], r"IMAGE.WIDTH_FACTOR is 1.0: set it to 2.0"),
             (["IMAGE.DEPTH", 30], "6 n"),
             (["IMAGE.WIDEN_FACTOR", 0], "at least 1"),
             (["DETECTION.ENABLE", True], "DETECTION.ENABLE"),
@@ -334,6 +334,19 @@ class TestConfig:
         configuration = mn.Configuration(1.37, 32)
         some = mn.extract_dense(calibrated(model, configuration), configuration)
         assert [m.out_channels for m in some.modules() if isinstance(m, nn.Conv2d)][-1] == active(2048, 1.37 / 2)
+
+    def test_scaled_up_wide_resnet(self):
+        overrides = ["MUTUALNET.WIDTH", [1.0, 2.0], "IMAGE.WIDTH_FACTOR", 2.0]
+        model, one = build_image_network("wide_resnet", *overrides), mn.Configuration(1.0, CROP)
+        dense = mn.extract_dense(calibrated(model, one), one).state_dict()
+        assert {k: v.shape for k, v in dense.items()} == {
+            k: v.shape for k, v in WideResNetBackbone(16, 2, CLASSES).state_dict().items()
+        }
+        assert [model.conv1.out_channels, model.fc.in_features] == [32, 256]
+        published = build_image_network("wide_resnet")
+        assert mn.complexity(model, one) == mn.complexity(published)
+        twice = mn.complexity(model).gmacs / mn.complexity(published).gmacs
+        assert twice == pytest.approx(4, rel=0.01)  # not the stem, whose colours stay 3
 
     @pytest.mark.parametrize(
         ("depth", "widen", "mparams"), [(28, 10, 36.5), (22, 8, 17.2), (16, 8, 11.0), (40, 4, 8.9), (40, 1, 0.6)]

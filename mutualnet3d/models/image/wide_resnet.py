@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mutualnet3d.layers import make_divisible
 from mutualnet3d.models.image.network import ImageNetwork
 from mutualnet3d.models.image.rule import ImageRule
 from mutualnet3d.models.resnet import check_common
@@ -20,14 +21,15 @@ class WideResNetBackbone(nn.Module):
         widen: the three stages have 16, 32 and 64 channels times this.
         num_classes: K.
         dropout: probability between the convolutions of a block, where the paper has it.
+        width_factor: on all channels, the stem's too, which stay multiples of 8.
     """
 
-    def __init__(self, depth: int, widen: int, num_classes: int, dropout: float = 0.0):
+    def __init__(self, depth: int, widen: int, num_classes: int, dropout: float = 0.0, width_factor: float = 1.0):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, STEM, 3, padding=1, bias=False)
-        size = STEM
+        size = make_divisible(STEM * width_factor, 8)
+        self.conv1 = nn.Conv2d(3, size, 3, padding=1, bias=False)
         for stage in (1, 2, 3):
-            wider, blocks = STEM * widen * 2 ** (stage - 1), []
+            wider, blocks = make_divisible(STEM * widen * 2 ** (stage - 1) * width_factor, 8), []
             for number in range((depth - 4) // 6):
                 stride = 2 if stage > 1 and number == 0 else 1
                 blocks.append(PreActivationBlock(size, wider, stride, dropout))
@@ -70,13 +72,14 @@ class WideResNet(ImageNetwork, WideResNetBackbone):
     """A wide ResNet at any configuration of its space.
 
     Args:
-        cfg: a config with MODEL.ARCH ``wide_resnet``, IMAGE.DEPTH and IMAGE.WIDEN_FACTOR.
+        cfg: a config with MODEL.ARCH ``wide_resnet``, IMAGE.DEPTH, IMAGE.WIDEN_FACTOR and IMAGE.WIDTH_FACTOR.
     """
 
     dense_class = WideResNetBackbone
 
     def __init__(self, cfg):
         check_common(cfg)
-        super().__init__(cfg.IMAGE.DEPTH, cfg.IMAGE.WIDEN_FACTOR, cfg.MODEL.NUM_CLASSES, cfg.MODEL.DROPOUT_RATE)
+        image, model = cfg.IMAGE, cfg.MODEL
+        super().__init__(image.DEPTH, image.WIDEN_FACTOR, model.NUM_CLASSES, model.DROPOUT_RATE, image.WIDTH_FACTOR)
         self.configure(cfg)
         self.slim(ImageRule(self.space.divisor, "conv1", "fc"))
