@@ -47,8 +47,8 @@ HELP = f"""
 A map holds what each place and moment adds to the logit of the class: its mean is the logit less
 the bias. A box is drawn around the largest region above a share (--threshold) of the frame's
 highest value; it is right at an IoU of {MATCHING_IOU} or more with a true box. The config inside the
-model file is used, changed by KEY VALUE. Of a network of images, --input and the list are images, and
-the boxes' file has a column image in place of video and frame.
+model file is used, changed by KEY VALUE. Of a network of images, --input and the list are images,
+and the boxes' file has a column image in place of video and frame.
 """
 COLUMNS = 8  # of the picture of a video
 _logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         "activation_maps_net",
         EXAMPLE,
         HELP,
-        "--model FILE (--input VIDEO|IMAGE | --localization CSV)",
+        "--model FILE (--input FILE | --localization CSV)",
     )
     add = parser.add_argument_group("what is asked").add_argument
     add("--model", required=True, metavar="FILE", help="model.pyth of a run, or the run's OUTPUT_DIR")

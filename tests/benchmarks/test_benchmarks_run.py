@@ -27,6 +27,7 @@ SMALLEST = {  # script -> its arguments; {data}: folder of tiny videos, {clips}:
         *("--cfg", RECIPE, "--data", "{data}", "--videos", 2, "--counts", 1, 2, "--rounds", 1, *OVERRIDES)
     ],
     "key_frames.py": ["--seconds", 3, "--frames", 8, "--rate", 1, "--count", 3],
+    "kernel_cache.py": ["--cfg", RECIPE, "--steps", 1, "--rounds", 1, "TRAIN.BATCH_SIZE", 2, *OVERRIDES],
     "mutual_step.py": ["--cfg", DEMO / "MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST],
     "switched.py": ["--cfg", RECIPE, "--widths", 0.63, "--repeats", 1, *OVERRIDES],
     "view_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
@@ -43,6 +44,7 @@ SAYS = {
     "faults.py": r"\| kill -9 while saving \| 1 \| 1 x .* \| 1 x killed \| nothing \|\n\n1 runs in .*lost: nothing",
     "grid_evaluation.py": r"2 videos: evaluating 2 configuration.* \| [\d.]+ \|(.*\n)*decoding +[\d.]+ ms",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
+    "kernel_cache.py": r"its own number / ours \| [\d.]+ \|",
     "mutual_step.py": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
     "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
     "view_loader.py": r"ours, uint8 \| [\d.]+ \|",

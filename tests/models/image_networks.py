@@ -31,10 +31,9 @@ def image_config(arch, *overrides):
 
 
 def build_image_network(arch, *overrides):
-    return shake(mn.build_model(image_config(arch, *overrides)))
+    return shake(mn.build_model(image_config(arch, *overrides)), shift=0.1)
 
 
-@torch.no_grad()
 def images(count=2, size=CROP, seed=1, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 3, size, size, generator=generator, dtype=torch.float64).to(dtype)

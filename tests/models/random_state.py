@@ -3,8 +3,11 @@
 import torch
 
 
-def shake(model, seed=0):
-    """Random weights, affine parameters and statistics: no branch is hidden behind a zero, no two layers are equal."""
+def shake(model, seed=0, shift=0.3):
+    """Random weights, affine parameters and statistics: no branch is hidden behind a zero, no two layers are equal.
+
+    ``shift``: mean of biases and running means. Above 0 no single channel dies in a ReLU; a deep network amplifies it.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -17,5 +20,5 @@ def shake(model, seed=0):
             elif name.endswith("weight"):
                 tensor.uniform_(0.4, 1.0, generator=generator)
             else:
-                tensor.normal_(0.3, 0.2, generator=generator)  # shifted, so that no single channel dies in a ReLU
+                tensor.normal_(shift, 0.2, generator=generator)
     return model

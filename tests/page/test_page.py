@@ -18,7 +18,8 @@ from mutualnet3d.page import PageModel, answer
 
 # What the server asks of other machines is said on its output: "ASKS" and whom.
 SERVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
 def hook(event, values):
     if event == "socket.connect" and isinstance(values[1], tuple) and values[1][0] not in ("127.0.0.1", "::1"):
         print("ASKS", values[1], flush=True)
