@@ -16,7 +16,7 @@ from mutualnet3d.visualization.drawing import FAINT, INK, new_figure, plain
 
 COLOURS = "turbo"
 STRENGTH, PALE = 0.65, 0.5  # opacity of the highest value; how much of their colours the frames below lose
-CELL, ALONE, LABEL, GAP, TOP, BOTTOM, LEGEND = 1.15, 2.2, 2.3, 0.05, 0.62, 0.62, 5.3  # inches; ALONE: of one column
+CELL, ALONE, LABEL, GAP, TOP, BOTTOM, LEGEND = 1.15, 1.8, 2.3, 0.05, 0.62, 0.62, 5.3  # inches; ALONE: of one column
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def draw_panel(
     aspect, side = images.shape[1] / images.shape[2], CELL if len(columns) > 1 else ALONE
     width = LABEL + len(columns) * (side + GAP) + GAP
     height = TOP + (1 + len(rows)) * (side * aspect + GAP) + BOTTOM
-    figure = new_figure(max(width, LABEL + LEGEND), height)
+    figure = new_figure(max(width, LABEL + (LEGEND if len(images) > 1 else LEGEND / 2)), height)
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.14 / height, title, va="top", fontsize=10, color=INK)
 
     def cell(row: int, column: int) -> Axes:
@@ -87,9 +87,8 @@ def draw_panel(
         axes.imshow(images[frame])
         axes.set_title(caption, fontsize=7, color=FAINT, pad=3)
     bold = {"x": 0.1 / figure.get_figwidth(), "fontsize": 9, "fontweight": "bold", "color": INK}
-    figure.text(
-        y=1 - (TOP + side * aspect / 2) / height, s="the clip" if len(images) > 1 else "the image", va="center", **bold
-    )
+    name = "the clip" if len(images) > 1 else "the image"
+    figure.text(y=1 - (TOP + side * aspect / 2) / height, s=name, va="center", **bold)
     for number, row in enumerate(rows, start=1):
         pictures = heat(images, row.maps)
         for column, frame in enumerate(columns):

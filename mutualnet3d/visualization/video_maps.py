@@ -85,8 +85,9 @@ def plot_video_maps(maps: VideoMaps, path: str | os.PathLike, name: str, columns
     if columns < 1:
         raise DataError(f"{columns} columns of frames: draw at least 1")
     shown = frame_indices(len(maps.frames), min(columns, len(maps.frames)))
-    captions = [f"{maps.frames[i] / maps.fps:.2f} s" if len(maps.frames) > 1 else "" for i in shown]  # "": an image
-    title = f"Evidence for {plain(maps.class_name)} in {plain(name)}"
+    is_clip = len(maps.frames) > 1  # the panel of an image is narrow, its title needs two lines
+    captions = [f"{maps.frames[i] / maps.fps:.2f} s" if is_clip else "" for i in shown]
+    title = f"Evidence for {plain(maps.class_name)}{' ' if is_clip else chr(10)}in {plain(name)}"
     save_png(draw_panel(maps.images, maps.rows, shown, captions, title), path)
 
 

@@ -88,10 +88,10 @@ def test_maps_of_shapes(folder):
     """The page's shapes, its training for an epoch on few, its picture and its table."""
     code = block("docs/activation_maps.md", "CORNERS")
     assert '{"train": 300, "test": 60}' in code
-    exec(code.replace('{"train": 300, "test": 60}', '{"train": 12, "test": 4}'), {})
+    exec(code.replace('{"train": 300, "test": 60}', '{"train": 12, "test": 6}'), {})
     with open("shapes_boxes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 * 16
+    assert len(rows) == 3 * 18
     assert all(0 <= int(r["x1"]) < int(r["x2"]) <= 96 and 20 < int(r["y2"]) - int(r["y1"]) < 50 for r in rows)
     commands = block("docs/activation_maps.md", "outputs/shapes")
     for word, quick in {"MAX_EPOCH 12": "MAX_EPOCH 1", "WARMUP_EPOCHS 1": "WARMUP_EPOCHS 0"}.items():
@@ -99,9 +99,9 @@ def test_maps_of_shapes(folder):
         commands = commands.replace(word, quick)
     extra = "CALIBRATION.NUM_CLIPS 16 BN.USE_PRECISE_STATS False TRAIN.BATCH_SIZE 12 DATA_LOADER.NUM_WORKERS 0"
     output = run_bash(commands.replace("OUTPUT_DIR", f"{extra} OUTPUT_DIR", 1))
-    assert "per cent of 12 images" in output
+    assert "per cent of 18 images" in output
     assert Path("maps.png").stat().st_size
     with open("localization.csv", newline="") as file:
         found = {(row["method"], row["threshold"]): row["frames"] for row in csv.DictReader(file)}
     assert len(found) == 4 * 2 + 2
-    assert set(found.values()) == {"12"}
+    assert set(found.values()) == {"18"}
