@@ -1,9 +1,12 @@
 """Slimmable convolutions against torch's functions with weights that the test itself indexes."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
+from processes import ENVIRONMENT
 from torch import nn
 from torch.nn import functional as F
 
@@ -282,3 +285,37 @@ def test_a_dilation_only_where_torch_answers_it_with_onednn(one_thread, shape, g
     assert runs_in_onednn(layer, x) == expected
     plain = nn.Conv3d(16, 16, 1, groups=groups, dilation=(1, 1, 2))
     assert runs_in_onednn(plain, x) == expected  # the bound is torch's
+
+
+STRIDED = """
+import torch
+from mutualnet3d.layers import Channels, SlimmableConv2d
+
+torch.set_num_threads(1)
+layer = SlimmableConv2d(Channels.slim(8, divisor=8), Channels.slim(16, divisor=8), 1, stride=2, bias=False)
+for _ in range(6):
+    layer(torch.randn(8, 8, 52, 52).to(memory_format=torch.channels_last).requires_grad_()).square().sum().backward()
+print("alive")
+"""
+
+
+def test_strided_pointwise_convolutions_of_8_channels_survive_their_backward_pass():
+    """torch's own layer ends the process here with torch 2.14 and AVX-512: a fault of its oneDNN."""
+    environment = ENVIRONMENT | {"MALLOC_CHECK_": "3"}
+    done = subprocess.run([sys.executable, "-c", STRIDED], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "alive\n", (done.returncode, done.stderr[-300:])
+
+
+@pytest.mark.parametrize("size", [(9, 12), (8, 7), (1, 1)])
+def test_strided_pointwise_convolutions_equal_torchs(size):
+    theirs = nn.Conv2d(4, 6, 1, stride=(2, 3)).double()
+    ours = SlimmableConv2d.from_dense(theirs, Channels.fixed(4), Channels.fixed(6))
+    found = []
+    for layer in (theirs, ours):
+        theirs.zero_grad()
+        x = torch.randn(2, 4, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        y = layer(x)
+        y.square().sum().backward()
+        found.append((y.detach(), x.grad, theirs.weight.grad.clone()))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
