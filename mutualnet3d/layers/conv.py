@@ -74,7 +74,7 @@ class _SlimmableConv(Slimmable, _Dense):
         return self._function(x, weight, bias, stride, self.padding, self._dilation_for(x), groups)
 
     def _without_stride(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, ...]]:
-        """(x, stride), or for images of few channels that are trained on a CPU fewer pixels and 1: the same convolution.
+        """(x, stride), or for few channels of images, trained on a CPU, fewer pixels and 1: the same convolution.
 
         torch 2.14's oneDNN (3.12) writes past its memory in the backward pass of a strided 1 x 1 convolution of 8
         channels in channels_last; from 16 on it does not.
