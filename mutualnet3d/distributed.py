@@ -17,6 +17,7 @@ from mutualnet3d.errors import ConfigError
 # Seconds that torchrun, told to stop, gives its processes before it kills them. Without this variable, and in releases
 # of torch that do not read it, they are 30; a step of training, its checkpoint and the end of Python may take longer.
 SHUTDOWN_TIMEOUT = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+SECONDS_TO_SAVE = 120  # how long torchrun waits for runs that it stops, where nothing else is said
 _TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _TIMEOUT = datetime.timedelta(days=1)  # the first rank to finish waits for the last; torchrun ends all if one fails
 

@@ -58,7 +58,7 @@ def tiny_export(tiny_run, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def networks():
-    """``networks(case)``: a small network of tests/deployment/networks.py, built once a session."""
+    """``networks(case)``: a small network of tests/deployment/networks.py, built once for all tests."""
     from tests.deployment.networks import Network
 
     return functools.cache(Network)

@@ -1,6 +1,7 @@
 """What the tools set for a process on a CPU, and that the libraries listen."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -26,7 +27,8 @@ for number in range(2):
 @pytest.mark.parametrize(("words", "misses"), [([], True), (["ours"], False)])
 def test_kernels_are_compiled_once(words, misses):
     """1200 shapes: more than oneDNN keeps by itself."""
-    environment = ENVIRONMENT | {"ONEDNN_VERBOSE": "profile_create"}
+    own = {name: value for name, value in ENVIRONMENT.items() if not name.endswith("NN_PRIMITIVE_CACHE_CAPACITY")}
+    environment = own | {"ONEDNN_VERBOSE": "profile_create"}
     command = [sys.executable, "-c", SHAPES, *words]
     said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     first, second = said.split("round 0")[1].split("round 1")
@@ -47,4 +49,4 @@ def test_the_users_number_stays(monkeypatch, name):
 
 
 def test_large_blocks_are_kept_where_glibc_is():
-    assert keep_large_blocks() in (True, False)
+    assert keep_large_blocks() == (platform.libc_ver()[0] == "glibc")

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from mutualnet3d.distributed import SHUTDOWN_TIMEOUT, started_by_torchrun
+from mutualnet3d.distributed import SECONDS_TO_SAVE, SHUTDOWN_TIMEOUT, started_by_torchrun
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.training.device import choose_device
-
-_SECONDS_TO_SAVE = "120"  # as tools/submit_slurm.py
 
 
 def launch(cfg, module: str, argv: Sequence[str] | None = None, init_method: str | None = None) -> None:
@@ -42,7 +40,7 @@ def launch(cfg, module: str, argv: Sequence[str] | None = None, init_method: str
     words = torchrun_options(cfg, init_method)
     words += ["-m", module, *(sys.argv[1:] if argv is None else argv)]
     sys.stdout.flush()
-    os.environ.setdefault(SHUTDOWN_TIMEOUT, _SECONDS_TO_SAVE)
+    os.environ.setdefault(SHUTDOWN_TIMEOUT, str(SECONDS_TO_SAVE))
     os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *words])
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from mutualnet3d.commands.run import run_parser
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
-from mutualnet3d.distributed import SHUTDOWN_TIMEOUT
+from mutualnet3d.distributed import SECONDS_TO_SAVE, SHUTDOWN_TIMEOUT
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
@@ -32,7 +32,7 @@ class TrainingJob:
 
     words: tuple[str, ...]
     processes: int
-    seconds_to_save: int = 120
+    seconds_to_save: int = SECONDS_TO_SAVE
 
     def __call__(self) -> None:
         import submitit
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("time").add_argument
     add("--hours", type=float, default=24.0, metavar="H", help="time limit")
     add("--requeues", type=int, default=20, metavar="N", help="how often the time limit may be reached")
-    add("--seconds-to-save", type=int, default=120, metavar="S", help="from the announcement to the limit")
+    add("--seconds-to-save", type=int, default=SECONDS_TO_SAVE, metavar="S", help="from the announcement to the limit")
     add = parser.add_argument_group("job").add_argument
     add("--partition", metavar="P", help="of the cluster; default: its own default")
     add("--slurm", nargs="+", default=[], metavar="NAME=VALUE", help="more of sbatch's; default: none")
