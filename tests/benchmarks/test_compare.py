@@ -10,6 +10,9 @@ import pytest
 from mutualnet3d.commands.run import main as run_net
 from mutualnet3d.config import load_config
 from mutualnet3d.config.command_line import parse_arguments
+from tests.data.image_files import write_folder
+from tests.data.video_files import write_video
+from tests.docs.doc_blocks import ROOT, commands_of
 
 LEARNING = Path(__file__).resolve().parents[2] / "benchmarks" / "learning"
 sys.path.insert(0, str(LEARNING))
@@ -44,6 +47,8 @@ def test_arms_differ_in_the_method_alone(study, kept):
         assert tuple(cfg.QUERY_TABLE.CONFIGURATIONS) == trial.evaluated
         assert Path(cfg.OUTPUT_DIR) == Path("out") / trial.run.name
         cfg.MUTUALNET.METHOD, cfg.MUTUALNET.FIXED, cfg.QUERY_TABLE.CONFIGURATIONS, cfg.OUTPUT_DIR = "mutual", "", [], ""
+        if trial.arm == "independent":  # which has no KL terms
+            cfg.MUTUALNET.DISTILL_WEIGHT = cfgs[-1].MUTUALNET.DISTILL_WEIGHT
     assert len({cfg.dump() for cfg in cfgs}) == 1
     for name, words in studies.VARIANTS.items():
         (trial,) = studies.trials(study, [5], [name], FOLD)
@@ -124,19 +129,17 @@ def test_page_of_every_variant(tmp_path):
     assert all(f"\n| {title} | 1 | 14 |" in text for title in titles)
 
 
+def words_of_the_page(number: int, output: Path) -> list[str]:
+    """Of that command of docs/learning.md, for a test."""
+    page_file = ROOT / "docs" / "learning.md"
+    commands = [each for each in commands_of(page_file) if each.program == "benchmarks/learning/compare.py"]
+    assert len(commands) == 3
+    words = [str(output) if word == "outputs/compare" else word for word in commands[number].words]
+    return [*words, "--seeds", "0", "--small"]
+
+
 def test_a_small_study_is_made_once(tmp_path, capsys):
-    words = [
-        "--study",
-        "generated",
-        "--output",
-        str(tmp_path),
-        "--seeds",
-        "0",
-        "--arms",
-        "independent",
-        "mutual",
-        "--small",
-    ]
+    words = [*words_of_the_page(0, tmp_path), "--arms", "independent", "mutual"]
     commands = []
 
     def in_this_process(command, folder, threads):
@@ -164,6 +167,37 @@ def test_a_small_study_is_made_once(tmp_path, capsys):
     assert "not told apart" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"holds another run.*choose another --output"):
         compare.main([*words, "--epochs", "2"], None)
+
+
+def test_the_other_studies_of_the_page(tmp_path, monkeypatch):
+    """On few images and clips, which have the folders and lists of the real ones."""
+    data = tmp_path / "data"
+    write_folder(data / "cifar10_jpeg_mini", {"train": 7, "test": 2}, [str(number) for number in range(10)])
+    lines = []
+    for label in range(8):
+        for number in range(6):
+            path = data / "jhmdb" / f"{label}" / f"film{label}{number}_c1.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, 24, (64, 64))
+            lines.append(f"{path.relative_to(data / 'jhmdb')} {label}\n")
+    (data / "jhmdb/splits/mini8").mkdir(parents=True)
+    for part, chosen in (("train", lines[::2]), ("val", lines[1::4]), ("test", lines[3::4])):
+        (data / "jhmdb/splits/mini8" / f"{part}.csv").write_text("".join(chosen))
+    monkeypatch.setenv("MUTUALNET3D_DATA", str(data))
+
+    def in_this_process(command, folder, threads):
+        assert run_net([*command, "DATA_LOADER.NUM_WORKERS", "0"]) == 0
+
+    both = tmp_path / "both"
+    assert compare.main([*words_of_the_page(1, both), "--arms", "mutual", "usnet"], in_this_process) == 0
+    rows = (both / "mini8/results.csv").read_text().splitlines()[1:]
+    assert sum(int(row.split(",")[6]) for row in rows if row.startswith("mutual,0,") and ",1.0-48-8," in row) == len(
+        lines
+    )
+    assert "1.0-32" in (both / "cifar/page.md").read_text()
+    assert compare.main(words_of_the_page(2, tmp_path / "variants"), in_this_process) == 0
+    text = (tmp_path / "variants/cifar/page.md").read_text()
+    assert all(page.NAMES[arm] in text for arm in ("mutual", "kl_1", "labels"))
 
 
 def test_runs_that_fail_say_why(tmp_path):

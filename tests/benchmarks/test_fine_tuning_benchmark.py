@@ -11,6 +11,7 @@ import pytest
 from mutualnet3d.data.charades_list import read_segments
 from mutualnet3d.data.decode import open_video
 from mutualnet3d.errors import DataError
+from tests.docs.doc_blocks import ROOT, commands_of
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,14 @@ def start(monkeypatch, shared_data, output, *words):
 
 
 def test_everything_is_trained_once(shared_data, output, monkeypatch, capsys):
-    assert start(monkeypatch, shared_data, output, "--small") == 0
+    """By the two commands of docs/fine_tuning.md."""
+    training, summary = (
+        [each for each in command.words if each not in ("--output", "outputs/fine_tuning")]
+        for command in commands_of(ROOT / "docs/fine_tuning.md")
+        if command.program == "benchmarks/learning/fine_tuning.py"
+    )
+    assert (training, summary) == ([], ["--summary"])
+    assert start(monkeypatch, shared_data, output, "--small", *training) == 0
     printed = capsys.readouterr().out
     assert "| detection | random scores |" in printed
     assert "| detection | slow | adaptive at full - plain |" in printed
@@ -40,8 +48,9 @@ def test_everything_is_trained_once(shared_data, output, monkeypatch, capsys):
 
     before = (output / "table.md").read_text()
     monkeypatch.setattr(fine_tuning, "run", lambda cfg: pytest.fail(f"{cfg.OUTPUT_DIR} is trained again"))
-    assert start(monkeypatch, shared_data, output, "--small") == 0
-    assert (output / "table.md").read_text() == before
+    for words in (training, summary):
+        assert start(monkeypatch, shared_data, output, "--small", *words) == 0
+        assert (output / "table.md").read_text() == before
 
 
 def test_parts_have_the_labels_of_the_movies(shared_data, output):

@@ -12,6 +12,8 @@ import pytest
 import torch
 from tiny import ROOT
 
+from tests.docs.doc_blocks import commands_of
+
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries that they are compared with
 
 
@@ -28,11 +30,18 @@ def run(*words):
     return end.value.code, said.getvalue()
 
 
+def shown(number, files):
+    """The words of that command of docs/performance.md, with the ``files`` of this test."""
+    commands = [each for each in commands_of(ROOT / "docs/performance.md") if each.program == "benchmarks/table.py"]
+    assert len(commands) == 2
+    return [files.get(word, word) for word in commands[number].words]
+
+
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """What --json wrote of all sections, and what was printed."""
     path = tmp_path_factory.mktemp("table") / "ratios.json"
-    code, text = run("--quick", "--json", path)
+    code, text = run("--quick", *shown(0, {"new.json": path}))
     assert code == 0
     return path.read_text(), text
 
@@ -68,8 +77,10 @@ def test_a_comparison_marks_what_left_the_old_range(everything, tmp_path):
     del record["setting"]["cores"]
     record["ratios"] = [switched, complexity]
     old.write_text(json.dumps(record))
-    code, text = run("--quick", "--only", "switching", "complexity", "--compare", old)
+    newer = tmp_path / "newer.json"
+    code, text = run("--quick", "--only", "switching", "complexity", *shown(1, {"new.json": old, "newer.json": newer}))
     assert code == 0
+    assert len(json.loads(newer.read_text())["ratios"]) > 1
     lines = text.splitlines()
     assert any(line.startswith("cpu: another then, ") for line in lines)
     assert any(line.startswith("cores: None then, ") for line in lines)

@@ -1,7 +1,10 @@
 """Jobs of several machines: the words that each of them runs, and one that is stopped and queued again."""
 
 import os
+import re
+import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -10,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import submitit
-from tiny import RECIPE
+from tiny import OVERRIDES, RECIPE, ROOT
 
 from mutualnet3d.commands.submit import TrainingJob, main
+from tests.docs.doc_blocks import block
 
 
 @dataclass
@@ -93,6 +97,43 @@ def test_what_is_submitted(cluster, capsys):
     assert {f"#SBATCH --{each}" for each in asked} <= lines
     job = submitit.core.utils.DelayedSubmission.load(cluster / "42_submitted.pkl")
     assert job.function == TrainingJob((*words, "NUM_GPUS", "4"), 4, 200)
+
+
+def words_of_the_page(containing: str) -> list[str]:
+    """Of the tool in that block of docs/distributed.md."""
+    (command,) = [
+        line for line in block("docs/distributed.md", containing).replace("\\\n", " ").splitlines() if "python" in line
+    ]
+    return shlex.split(command)[2:]
+
+
+def test_the_job_that_the_page_submits(cluster, capsys):
+    words = words_of_the_page("--partition video")
+    assert main(["--folder", str(cluster), *words]) == 0
+    assert capsys.readouterr().out.startswith("submitted job 42: 2 x 8 GPUs; log of machine 0: ")
+    job = submitit.core.utils.DelayedSubmission.load(cluster / "42_submitted.pkl")
+    assert job.function.words == (*words[words.index("--cfg") :], "NUM_GPUS", "8")
+
+
+def test_the_job_that_the_page_runs_on_this_machine(tmp_path, tiny_data, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    words = words_of_the_page("--cluster local")
+    more = [*OVERRIDES, "SOLVER.MAX_EPOCH", 1, "QUERY_TABLE.CONFIGURATIONS", ["1.0-32-4"]]
+    words[words.index("...") : words.index("...") + 1] = map(str, [*more, "DATA.PATH_TO_DATA_DIR", tiny_data])
+    said = subprocess.run([sys.executable, ROOT / "tools/submit_slurm.py", *words], capture_output=True, text=True)
+    assert said.returncode == 0, said
+    found = re.fullmatch(r"submitted job \d+: 1 x 2 processes on CPUs; log of machine 0: (.*)\n", said.stdout)
+    log = Path(found[1])
+    assert log.resolve().parent == tmp_path / "jobs"
+    deadline, text = time.monotonic() + 240, ""
+    while not re.search("Job completed successfully|triggered an exception", text):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.2)
+        text = log.read_text() if log.is_file() else ""
+    assert "Job completed successfully" in text, text
+    assert Path("outputs/slow/query_table.json").is_file()
 
 
 def test_what_is_wrong_is_said_before_a_job_waits(tmp_path, monkeypatch, caplog):

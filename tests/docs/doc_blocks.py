@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-_BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _PROGRAM = re.compile(r"(tools|benchmarks)/[\w/]+\.py|mutualnet3d\.evaluation\.ava_map")
 _INLINE = re.compile(
     r"`(?:python )?(?:tools/)?(\w+_net\.py|check_data\.py) (-[^`[]+|[^`[]* -[^`[]+|[^`[]*[A-Z_.]+ [^`[]+)`"
@@ -17,12 +17,11 @@ _INLINE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. ``reason`` says why nothing runs it, from the comment ``<!-- not run: ... -->`` before it."""
+    """A fenced block."""
 
     page: str
     language: str
     text: str
-    reason: str | None
 
     @property
     def runs(self) -> bool:
@@ -51,12 +50,20 @@ def name_of(page: Path) -> str:
 
 def blocks_of(page: Path) -> list[Block]:
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [Block(name_of(page), match[2], match[3], match[1]) for match in found]
+    return [Block(name_of(page), match[1], match[2]) for match in found]
 
 
 def block(page: str, containing: str) -> str:
     """The text of the one block of ``page`` with ``containing`` in it."""
     (text,) = [each.text for each in blocks_of(ROOT / page) if containing in each.text]
+    return text
+
+
+def changed(text: str, changes: dict[str, str]) -> str:
+    """``text`` with each key of ``changes``, which must be in it, replaced: what a page says, made smaller."""
+    for said, ours in changes.items():
+        assert said in text, f"{said!r} is not in {text!r} any more"
+        text = text.replace(said, ours)
     return text
 
 

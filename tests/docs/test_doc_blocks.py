@@ -1,4 +1,4 @@
-"""Nothing in README.md and docs/ is only text: each block is run by a test or says why not, each option exists."""
+"""Nothing in README.md and docs/ is only text: each block is run by a test, each option exists."""
 
 import argparse
 import ast
@@ -14,6 +14,8 @@ from mutualnet3d.config import get_cfg
 from mutualnet3d.config.supported import leaves
 
 README_TEST, PAGE_TEST = "tests/test_readme.py", "tests/docs/test_doc_pages_run.py"
+TRAININGS, BENCHMARKS = "tests/docs/test_doc_trainings_run.py", "tests/benchmarks/test_benchmarks_run.py"
+SHOWN = f"{BENCHMARKS}::test_what_a_page_shows_runs"
 # (page, what the block contains, the test that runs it)
 RUN_BY = (
     ("README.md", "configs/Demo/MN_SLOWFAST_SYNTHETIC.yaml", f"{README_TEST}::test_the_code_of_the_readme_runs"),
@@ -37,18 +39,41 @@ RUN_BY = (
     ("docs/activation_maps.md", "import activation_maps", f"{PAGE_TEST}::test_maps_in_python"),
     ("docs/web_page.md", "import PageModel", f"{PAGE_TEST}::test_the_page_in_python"),
     ("docs/tools.md", "", f"{PAGE_TEST}::test_tools_after_training"),
+    ("README.md", "tools/prepare_data.py", "tests/docs/test_own_videos_guide.py::test_the_same_as_the_readme_says_it"),
+    ("docs/deployment.md", "import FileBoxes", "tests/tasks/test_predicting.py::test_what_the_page_shows"),
+    ("docs/distributed.md", "--num_shards 2", f"{TRAININGS}::test_several_processes_and_machines"),
+    ("docs/distributed.md", "#SBATCH", f"{TRAININGS}::test_a_part_of_a_job"),
+    ("docs/distributed.md", "--partition video", "tests/commands/test_submit.py::test_the_job_that_the_page_submits"),
+    (
+        "docs/distributed.md",
+        "--cluster local",
+        "tests/commands/test_submit.py::test_the_job_that_the_page_runs_on_this_machine",
+    ),
+    ("docs/faults.md", "benchmarks/faults.py", SHOWN),
+    ("docs/faults.md", "FUZZ_FACTOR", f"{TRAININGS}::test_the_fuzzers_take_a_factor"),
+    (
+        "docs/fine_tuning.md",
+        "benchmarks/",
+        "tests/benchmarks/test_fine_tuning_benchmark.py::test_everything_is_trained_once",
+    ),
+    ("docs/from_pyslowfast.md", "MUTUALNET.ENABLE True", f"{TRAININGS}::test_a_file_of_pyslowfast"),
+    ("docs/images.md", "MN_MOBILENET_V1_TRANSFER", f"{TRAININGS}::test_trainings_of_the_paper_on_images"),
+    ("docs/images.md", "benchmarks/counting.py", f"{BENCHMARKS}::test_the_numbers_of_the_page_about_images"),
+    ("docs/learning.md", "--study generated", "tests/benchmarks/test_compare.py::test_a_small_study_is_made_once"),
+    ("docs/learning.md", "--study cifar", "tests/benchmarks/test_compare.py::test_the_other_studies_of_the_page"),
+    ("docs/performance.md", "benchmarks/table.py", "tests/benchmarks/test_table.py::test_all_ratios"),
+    *(("docs/performance.md", f"benchmarks/{name}.py", SHOWN) for name in ("mutual_step", "worker_memory", "switched")),
+    ("docs/performance.md", "benchmarks/grid_evaluation.py", SHOWN),
+    ("docs/web_page.md", "tools/page_net.py", "tests/page/test_page.py::test_in_a_browser"),
 )
 BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.runs]
 COMMANDS = {str(command): command for page in PAGES for command in commands_of(page)}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_every_block_is_run_or_says_why_not(block):
+def test_every_block_is_run(block):
     tests = [test for page, text, test in RUN_BY if page == block.page and text in block.text]
-    assert tests or block.reason, (
-        "no test runs this block: name one in RUN_BY, or write <!-- not run: reason --> on the line before it"
-    )
-    assert not (tests and block.reason), "a test runs it, so the comment is wrong"
+    assert tests, "no test runs this block: write one, and name it in RUN_BY"
 
 
 @pytest.mark.parametrize("row", RUN_BY, ids=str)

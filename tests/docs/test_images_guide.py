@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from doc_blocks import ROOT, block
+from doc_blocks import ROOT, block, changed
 from following import check_quotation, run_bash
 
 import mutualnet3d as mn
@@ -73,11 +73,7 @@ def test_the_first_run(folder):
         write_folder(folder / "my_images", {"train": 20, "test": 4}, CLASSES)
         for name in ("ship/0005.jpg", "cat/0009.jpg"):
             Path("my_images/test", name).with_name("000.jpg").rename(Path("my_images/test", name))
-    commands = block(PAGE, "configs/Demo/MN_CIFAR_SMALL.yaml")
-    for word, quick in QUICK.items():
-        assert word in commands
-        commands = commands.replace(word, quick)
-    output = run_bash(commands)
+    output = run_bash(changed(block(PAGE, "configs/Demo/MN_CIFAR_SMALL.yaml"), QUICK))
     check_quotation(block(PAGE, "query table: 3 configurations"), output, pattern)
     table = mn.QueryTable.load("outputs/cifar/query_table.json")
     assert [str(entry.configuration) for entry in table.entries] == ["0.5-20", "0.75-28", "1.0-32"]
@@ -86,17 +82,14 @@ def test_the_first_run(folder):
 
 def test_maps_of_shapes(folder):
     """The page's shapes, its training for an epoch on few, its picture and its table."""
-    code = block("docs/activation_maps.md", "CORNERS")
-    assert '{"train": 300, "test": 60}' in code
-    exec(code.replace('{"train": 300, "test": 60}', '{"train": 12, "test": 6}'), {})
+    few = {'{"train": 300, "test": 60}': '{"train": 12, "test": 6}'}
+    exec(changed(block("docs/activation_maps.md", "CORNERS"), few), {})
     with open("shapes_boxes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 18
     assert all(0 <= int(r["x1"]) < int(r["x2"]) <= 96 and 20 < int(r["y2"]) - int(r["y1"]) < 50 for r in rows)
-    commands = block("docs/activation_maps.md", "outputs/shapes")
-    for word, quick in {"MAX_EPOCH 12": "MAX_EPOCH 1", "WARMUP_EPOCHS 1": "WARMUP_EPOCHS 0"}.items():
-        assert word in commands
-        commands = commands.replace(word, quick)
+    short = {"MAX_EPOCH 12": "MAX_EPOCH 1", "WARMUP_EPOCHS 1": "WARMUP_EPOCHS 0"}
+    commands = changed(block("docs/activation_maps.md", "outputs/shapes"), short)
     extra = "CALIBRATION.NUM_CLIPS 16 BN.USE_PRECISE_STATS False TRAIN.BATCH_SIZE 12 DATA_LOADER.NUM_WORKERS 0"
     output = run_bash(commands.replace("OUTPUT_DIR", f"{extra} OUTPUT_DIR", 1))
     assert "per cent of 18 images" in output

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tiny import ROOT
 
 from mutualnet3d.commands.page import main
 from mutualnet3d.page import PageModel, answer
+from tests.docs.doc_blocks import block
 
 # What the server asks of other machines is said on its output: "ASKS" and whom.
 SERVER = """
@@ -76,7 +78,11 @@ def test_in_a_browser(tiny_run, tiny_data, tmp_path):
     examples = tmp_path / "examples"
     examples.mkdir()
     shutil.copy(tiny_data / "video 10.mp4", examples)
-    with serving(tmp_path, "--model", tiny_run, "--examples", examples) as (address, process), browser() as chromium:
+    (shown,) = [line for line in block("docs/web_page.md", "tools/page_net.py").splitlines() if "page_net" in line]
+    ours = {"outputs/run": tiny_run, "folder_of_videos": examples}
+    words = [ours.pop(word, word) for word in shlex.split(shown)[2:]]
+    assert not ours
+    with serving(tmp_path, *words) as (address, process), browser() as chromium:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
         requests, errors = [], []

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mutualnet3d.errors import DataError
 from mutualnet3d.evaluation.result import load_scores
 from mutualnet3d.predictor import FileBoxes, PersonDetector
 from mutualnet3d.streaming.writer import VideoWriter
+from tests.docs.doc_blocks import block, changed
 
 
 @pytest.fixture(scope="module", params=["run", "export"])
@@ -210,6 +212,21 @@ def played(detection_run, tmp_path_factory):
         for number, image in enumerate(video.all_frames()):
             writer.write(image, number)
     return path, detection_run
+
+
+def test_what_the_page_shows(played, tmp_path, monkeypatch, capsys):
+    """docs/deployment.md, on a movie of the tests."""
+    path, run = played
+    rows = [row.split(",", 2) for row in (Path(run.cfg.AVA.ANNOTATION_DIR) / "found.csv").read_text().splitlines()]
+    wanted = {900 + int(second): rest for name, second, rest in rows if name == "one"}
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(path, "movie.mp4")
+    Path("detections.csv").write_text("".join(f"movie,{second},{rest}\n" for second, rest in wanted.items()))
+    names = {"predictor": mn.AdaptivePredictor.load(run.output, threads=1)}
+    exec(changed(block("docs/deployment.md", "import FileBoxes"), {"max_gmacs=0.2": "max_gmacs=1"}), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(wanted)
+    assert all(re.fullmatch(r"\d+\.0 \[\[.*\]\] \(\(\('.*\) [\d.]+-\d+-\d+", line) for line in lines)
 
 
 def test_the_demo_draws_people(played, tmp_path, capsys):
