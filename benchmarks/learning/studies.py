@@ -39,7 +39,6 @@ class Study:
         epochs: of every run.
         folds: parts of the data; each is the test list of a run that is trained on the others. 0: the recipe's lists.
         data: folder below MUTUALNET3D_DATA; empty: rendered into the output folder.
-        distill: weight of the KL terms in every arm that has them; None: the recipe's.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Study:
     epochs: int
     folds: int = 0
     data: str = ""
-    distill: float | None = None
 
 
 QUICK = ("TRAIN.MIXED_PRECISION", True, "DATA_LOADER.NUM_WORKERS", 0)  # bfloat16 in every arm: a quarter less time
@@ -77,8 +75,7 @@ GENERATED = Study(
         *("DATA.TRAIN_JITTER_SCALES", [50, 54], "MODEL.DROPOUT_RATE", 0.0),
     ),
     _budgets(32, 40, 48),
-    epochs=15,
-    distill=0.33,
+    epochs=40,
 )
 MINI8 = Study(
     "mini8",
@@ -88,7 +85,6 @@ MINI8 = Study(
     epochs=40,
     folds=3,
     data="jhmdb",
-    distill=0.33,
 )
 CIFAR = Study(
     "cifar",
@@ -180,12 +176,10 @@ def trials(study: Study, seeds: Sequence[int], arms: Sequence[str], data: Sequen
 
 def _networks(study: Study, arm: str) -> list[tuple[str, tuple, tuple[str, ...]]]:
     """(name, overrides, configurations to evaluate) of each network that ``arm`` trains."""
+    method = ("MUTUALNET.METHOD", "mutual", *VARIANTS[arm]) if arm in VARIANTS else ("MUTUALNET.METHOD", arm)
     if arm == "independent":
-        return [(text, ("MUTUALNET.METHOD", arm, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
-    distill = () if study.distill is None else ("MUTUALNET.DISTILL_WEIGHT", study.distill)
-    method = ("mutual", *distill, *VARIANTS[arm]) if arm in VARIANTS else (arm, *distill)
-    evaluated = (*study.budgets, *(at_full(study) if arm == "usnet" else ()))
-    return [("", ("MUTUALNET.METHOD", *method), tuple(dict.fromkeys(evaluated)))]
+        return [(text, (*method, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
+    return [("", method, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
 
 
 def at_full(study: Study) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ SMALLER = {
     "faults.py": ({"8": 1, "faults.json": "{out}"}, ["--only", "kill -9 while saving"], []),
     "grid_evaluation.py": ({"40": 2, "LISTS": "{data}"}, ["--counts", 1, 2, "--rounds", 1], OVERRIDES),
     "mutual_step.py": ({"7": 1}, [], [*OVERRIDES, "MUTUALNET.TEMPORAL", [3, 4]]),
+    "pass_variants.py": ({"3": 1}, ["--widths", 0.63, "--backend", "eager"], OVERRIDES),
     "switched.py": ({"0.8": 0.7}, ["--cfg", RECIPE, "--repeats", 1], OVERRIDES),
     "worker_memory.py": (
         {"jhmdb/splits/mini8": "{data}", "jhmdb": "{data}"},
@@ -57,6 +58,7 @@ SAYS = {
     "mutual_step.py": r"slow: mutual step / plain step .* \| [\d.]+ \|",
     "mutual_step.py slowfast": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
     "mutual_step.py --memory": r"peak resident memory: plain \d+ MiB, mutual \d+ MiB\nratio [\d.]+, at most 1\.05",
+    "pass_variants.py": r"0\.63-32-4: [\d.]+ s to compile(.*\n)*.*contiguous / ours \|(.*\n)*.*compiled / ours \|",
     "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
     "view_loader.py": r"ours, uint8 \| [\d.]+ \|",
     "train_loader.py": r"loader / ours, processor \| [\d.]+ \|",
