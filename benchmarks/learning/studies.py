@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from movie_data import film
+from movie_data import film, small_frames, write_video
 from runs import ROOT, Run
 
 from mutualnet3d.config import load_config
@@ -107,7 +107,8 @@ def small(study: Study) -> Study:
 
 
 def prepare(study: Study, output: Path) -> list[tuple]:
-    """Overrides that name the data of each fold; what must be rendered or listed is written into ``output``."""
+    """Overrides that name the data of each fold; what must be rendered, listed or copied small, so that decoding does
+    not take most of the time, is written into ``output``."""
     if not study.data:
         place = ("DATA.PATH_TO_DATA_DIR", str(output / "data"))
         ensure_dataset(load_config(ROOT / "configs" / "Demo" / study.recipe, [*study.words, *place]))
@@ -121,8 +122,12 @@ def prepare(study: Study, output: Path) -> list[tuple]:
     for number, (train, test) in enumerate(split_by_film(lines, study.folds)):
         for part, chosen in (("train", train), ("val", test), ("test", test)):
             write_text(output / "lists" / str(number) / f"{part}.csv", "".join(f"{line}\n" for line in chosen))
+    clips = output / "clips"
+    for path in (line.rsplit(maxsplit=1)[0] for line in lines):
+        if not (clips / path).exists():
+            write_video(clips / path, small_frames(folder / path))
     lists = [output / "lists" / str(number) for number in range(study.folds)]
-    return [("DATA.PATH_TO_DATA_DIR", each, "DATA.PATH_PREFIX", folder) for each in lists]
+    return [("DATA.PATH_TO_DATA_DIR", each, "DATA.PATH_PREFIX", clips) for each in lists]
 
 
 def split_by_film(lines: Sequence[str], folds: int) -> list[tuple[list[str], list[str]]]:

@@ -91,7 +91,7 @@ def _order(indices: list[torch.Tensor], missing: torch.Tensor) -> torch.Tensor:
     return joined.argsort(stable=True)[~torch.isin(joined.sort().values, missing)]
 
 
-def _check_shapes(result: GridResult) -> None:
+def _check_arrays(result: GridResult) -> None:
     """ValueError where arrays of a file do not belong to one result."""
     rows, expected = len(result.indices), (len(result.configurations), len(result.indices))
     fit = result.scores.ndim == 3 and result.scores.shape[:2] == expected and result.scores.is_floating_point()
@@ -99,6 +99,13 @@ def _check_shapes(result: GridResult) -> None:
     fit = fit and len(result.paths) == rows and len(result.missing_indices) == len(result.missing)
     if not fit or (result.boxes is not None and result.boxes.shape != (rows, 4)):
         raise ValueError("its arrays do not fit each other")
+    labels, classes = result.labels, result.scores.shape[2]
+    if labels.ndim == 1:
+        known = labels.dtype == torch.int64 and bool(((labels >= 0) & (labels < classes)).all())
+    else:  # several labels, or boxes, which have none
+        known = labels.ndim == 2 and labels.is_floating_point() and labels.shape[1] in (0, classes)
+    if not known:
+        raise ValueError(f"its labels are not of its {classes} classes")
 
 
 def save_scores(path: str | os.PathLike, result: GridResult, **facts) -> None:
@@ -147,7 +154,7 @@ def read_scores(path: str | os.PathLike) -> tuple[GridResult, dict]:
             boxes=torch.from_numpy(values["boxes"]) if "boxes" in values else None,
         )
         facts = json.loads(str(values["facts"]))
-        _check_shapes(result)
+        _check_arrays(result)
         if not isinstance(facts, dict) or not all(
             isinstance(facts.get(n, {}), dict) for n in ("fingerprint", "statistics")
         ):

@@ -62,7 +62,10 @@ RUN_BY = (
     ("docs/learning.md", "--study generated", "tests/benchmarks/test_compare.py::test_a_small_study_is_made_once"),
     ("docs/learning.md", "--study cifar", "tests/benchmarks/test_compare.py::test_the_other_studies_of_the_page"),
     ("docs/performance.md", "benchmarks/table.py", "tests/benchmarks/test_table.py::test_all_ratios"),
-    *(("docs/performance.md", f"benchmarks/{name}.py", SHOWN) for name in ("mutual_step", "worker_memory", "switched")),
+    *(
+        ("docs/performance.md", f"benchmarks/{name}.py", SHOWN)
+        for name in ("mutual_step", "worker_memory", "switched", "pass_variants")
+    ),
     ("docs/performance.md", "benchmarks/grid_evaluation.py", SHOWN),
     ("docs/web_page.md", "tools/page_net.py", "tests/page/test_page.py::test_in_a_browser"),
 )

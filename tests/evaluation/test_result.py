@@ -1,5 +1,7 @@
 """Scores as a value and as a file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,18 @@ def test_files_that_are_no_scores(tmp_path):
     for name in ("text.npz", "cut.npz", "other.npz", "none.npz"):
         with pytest.raises(DataError, match=rf"{name}: cannot be read as scores"):
             load_scores(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [torch.tensor([0, -1]), torch.tensor([0, 4]), torch.tensor([0.0, 1.0]), torch.zeros(2, 3), torch.zeros(2, 1, 1)],
+    ids=["negative", "beyond", "fractions", "of three", "three dimensions"],
+)
+def test_labels_of_other_classes_are_refused(tmp_path, labels):
+    """There are four; ``accuracies()`` would end in an error of torch."""
+    save_scores(tmp_path / "a.npz", dataclasses.replace(result_of([0, 1]), labels=labels))
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read as scores.*its labels are not of its 4 classes"):
+        load_scores(tmp_path / "a.npz")
 
 
 def test_joining_videos_and_configurations():

@@ -82,7 +82,9 @@ def spoiled_values(draw, value):
         elif edit == "add" and isinstance(parent, list):
             parent.append(copy.deepcopy(parent[key]))
         elif edit == "add":
-            parent[draw(st.sampled_from(("", "a", "class", "é", "\0", "<b>")))] = draw(st.sampled_from(VALUES))
+            parent[draw(st.sampled_from(("", "a", "class", "é", "\0", "<b>")))] = copy.deepcopy(
+                draw(st.sampled_from(VALUES))
+            )
         else:
             parent[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
     return value
