@@ -16,7 +16,10 @@ from mutualnet3d.errors import ResourceError
 _FILES = (errno.EMFILE, errno.ENFILE)
 _PROBE = 64 << 20  # bytes
 _TOO_MANY_FILES = "too many open files; raise the limit (ulimit -n) or lower DATA_LOADER.NUM_WORKERS"
-_CPU_MEMORY = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
+_CPU_MEMORY = re.compile(  # the last line is oneDNN's, which does not say why; without a "descriptor" it lacks a kernel
+    r"can't allocate memory|not enough memory|Cannot allocate memory"
+    r"|could not (create|execute) a primitive(?! descriptor)|could not create a memory"
+)
 _WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 _WRITER = re.compile(r"PytorchStreamWriter|file write failed|unexpected pos")
 

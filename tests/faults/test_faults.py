@@ -115,12 +115,19 @@ def test_a_worker_is_killed(tiny_data, tmp_path, monkeypatch):
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
         MemoryError(),
+        RuntimeError("could not create a primitive"),
     ],
 )
 def test_out_of_memory(error):
     what = r"out of memory .*lower TRAIN.BATCH_SIZE \(now 2\) .*TEST.BATCH_SIZE .*CALIBRATION.BATCH_SIZE \(now 2\)"
     with pytest.raises(ResourceError, match=what), named_faults(tiny_cfg()):
         raise error
+
+
+def test_a_kernel_that_onednn_lacks_is_no_lack_of_memory():
+    lacks = "could not create a primitive descriptor for a convolution forward propagation primitive"
+    with pytest.raises(RuntimeError, match=lacks), named_faults(tiny_cfg()):
+        raise RuntimeError(lacks)
 
 
 def test_real_allocation_that_fails():
