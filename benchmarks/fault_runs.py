@@ -54,16 +54,25 @@ class Started:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def cpu(self) -> float:
-        """Seconds of the processor so far; of a process that has ended: infinite."""
+    def _stat(self) -> list[str]:
+        """What the system says of the process after its name, state first; nothing of one that has ended."""
         try:
             fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
-            return math.inf
-        if fields[0] == "Z":
+            return []
+        return [] if fields[0] == "Z" else fields
+
+    def cpu(self) -> float:
+        """Seconds of the processor so far; of a process that has ended: infinite."""
+        fields = self._stat()
+        if not fields:
             return math.inf
         self.used = (int(fields[11]) + int(fields[12])) / TICK
         return self.used
+
+    def is_held(self) -> bool:
+        """Whether SIGSTOP holds it."""
+        return self._stat()[:1] == ["T"]
 
     def wait_for(self, condition: Callable[[], bool]) -> bool:
         """Until ``condition``; False if the process ended before."""
