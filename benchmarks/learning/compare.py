@@ -4,10 +4,10 @@
 
 Studies: ``generated`` (rendered videos, no data needed), ``mini8`` (real clips, folds) and ``cifar`` (images), whose
 data are those of MUTUALNET3D_DATA. All runs have the same data, network and number of epochs. ``--arms`` may name
-variants of mutual training too (``kl_1``, ``kl_third``: the weight of the KL terms; ``labels`` in their place;
-``random_2``; ``smallest_random``, ``smallest_full``: where the smallest runs). Finished runs are kept, an interrupted
-one goes on; the folder of the study then holds ``results.csv``, ``trainings.csv``, ``page.md`` and
-``accuracy_gmacs.png``.
+variants of mutual training too: ``kl_1``, ``kl_third`` (the weight of the KL terms), ``labels`` (in their place),
+``random_2``, ``smallest_lowest``, ``smallest_full`` (where the smallest runs), ``paper`` (as the paper trains videos).
+Finished runs are kept, an interrupted one goes on; the folder of the study then holds ``results.csv``,
+``trainings.csv``, ``page.md`` and ``accuracy_gmacs.png``.
 """
 
 import argparse

@@ -22,8 +22,9 @@ NAMES = {
     "kl_third": "mutual, KL terms x 0.33",
     "labels": "mutual, labels in place of KL",
     "random_2": "mutual, 2 random sub-networks",
-    "smallest_random": "mutual, the smallest at a random resolution",
+    "smallest_lowest": "mutual, the smallest at the lowest resolution",
     "smallest_full": "mutual, the smallest at full resolution",
+    "paper": "mutual, KL terms x 1, the smallest at the lowest resolution",
 }
 MARKERS = "osD^vP*<>"
 

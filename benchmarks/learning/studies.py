@@ -16,13 +16,14 @@ from mutualnet3d.data.synthetic import ensure_dataset
 from mutualnet3d.files import write_text
 
 ARMS = ("independent", "mutual", "usnet", "multiscale")
-VARIANTS = {  # of mutual training, a key each
+VARIANTS = {  # of mutual training
     "kl_1": ("MUTUALNET.DISTILL_WEIGHT", 1.0),
     "kl_third": ("MUTUALNET.DISTILL_WEIGHT", 0.33),
     "labels": ("MUTUALNET.TEACHER", "labels"),
     "random_2": ("MUTUALNET.NUM_RANDOM", 2),
-    "smallest_random": ("MUTUALNET.SMALLEST", "random"),  # of images that is mutual itself
+    "smallest_lowest": ("MUTUALNET.SMALLEST", "lowest"),
     "smallest_full": ("MUTUALNET.SMALLEST", "full"),
+    "paper": ("MUTUALNET.DISTILL_WEIGHT", 1.0, "MUTUALNET.SMALLEST", "lowest"),  # as the paper trains videos
 }
 LISTS = ("train", "val", "test")
 
@@ -51,7 +52,7 @@ class Study:
 
 
 QUICK = ("TRAIN.MIXED_PRECISION", True, "DATA_LOADER.NUM_WORKERS", 0)  # bfloat16 in every arm: a quarter less time
-VIDEO = (*QUICK, "CALIBRATION.NUM_BATCHES", 16, "LOG_PERIOD", 20)
+VIDEO = (*QUICK, "MUTUALNET.DISTILL_WEIGHT", 0.33, "CALIBRATION.NUM_BATCHES", 16, "LOG_PERIOD", 20)
 
 
 def _budgets(*sizes: int) -> tuple[str, ...]:
@@ -181,7 +182,9 @@ def trials(study: Study, seeds: Sequence[int], arms: Sequence[str], data: Sequen
 
 def _networks(study: Study, arm: str) -> list[tuple[str, tuple, tuple[str, ...]]]:
     """(name, overrides, configurations to evaluate) of each network that ``arm`` trains."""
-    method = ("MUTUALNET.METHOD", "mutual", *VARIANTS[arm]) if arm in VARIANTS else ("MUTUALNET.METHOD", arm)
+    method = ("MUTUALNET.METHOD", arm)
+    if arm == "mutual" or arm in VARIANTS:  # the smallest as in the paper's study of images, whose default it is there
+        method = ("MUTUALNET.METHOD", "mutual", "MUTUALNET.SMALLEST", "random", *VARIANTS.get(arm, ()))
     if arm == "independent":
         return [(text, (*method, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
     return [("", method, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
