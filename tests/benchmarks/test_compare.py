@@ -47,7 +47,7 @@ def test_arms_differ_in_the_method_alone(study, kept):
         assert tuple(cfg.QUERY_TABLE.CONFIGURATIONS) == trial.evaluated
         assert Path(cfg.OUTPUT_DIR) == Path("out") / trial.run.name
         cfg.MUTUALNET.METHOD, cfg.MUTUALNET.FIXED, cfg.QUERY_TABLE.CONFIGURATIONS, cfg.OUTPUT_DIR = "mutual", "", [], ""
-        assert cfg.MUTUALNET.SMALLEST == ("random" if trial.arm == "mutual" else "auto")
+        assert ("random" if trial.arm == "mutual" else "auto") == cfg.MUTUALNET.SMALLEST
         cfg.MUTUALNET.SMALLEST = "auto"
     assert len({cfg.dump() for cfg in cfgs}) == 1
     for name, words in studies.VARIANTS.items():
