@@ -53,7 +53,7 @@ TINY = [
     *("DATA.TRAIN_JITTER_SCALES", [32, 40], "MUTUALNET.SPATIAL", [20, 32]),
 ]
 BFLOAT16 = ["TRAIN.MIXED_PRECISION", True, "TRAIN.MIXED_PRECISION_DTYPE", "bfloat16"]
-PACKAGES = ("mutualnet3d", "torch", "torchvision", "numpy", "av", "opencv-python-headless", "slowfast", "openvino")
+PACKAGES = ("mutualnet3d", "torch", "torchvision", "numpy", "av", "opencv-python-headless", "pyslowfast", "openvino")
 PACKAGES += ("onnxruntime",)
 
 
