@@ -1,7 +1,17 @@
 """Fixtures of the tests that do what a page says."""
 
 import pytest
+from doc_blocks import ROOT
 from following import follow
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """The current folder: it has the configs and the tools of a clone."""
+    for name in ("configs", "tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")

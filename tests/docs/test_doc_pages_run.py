@@ -17,16 +17,14 @@ from mutualnet3d.counting import complexities
 
 
 @pytest.fixture
-def clone(tmp_path, monkeypatch, tiny_run, tiny_data):
-    """A folder with a finished run at outputs/demo and outputs/run, and a video, as the pages assume."""
-    (tmp_path / "outputs").mkdir()
+def clone(clone, tiny_run, tiny_data):
+    """A clone with a finished run at outputs/demo and outputs/run, and a video, as the pages assume."""
+    (clone / "outputs").mkdir()
     for name in ("demo", "run"):
-        shutil.copytree(tiny_run, tmp_path / "outputs" / name)
+        shutil.copytree(tiny_run, clone / "outputs" / name)
     for name in ("video.mp4", "clip.mp4"):
-        shutil.copy(tiny_data / "video 8.mp4", tmp_path / name)
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+        shutil.copy(tiny_data / "video 8.mp4", clone / name)
+    return clone
 
 
 def test_the_first_command():

@@ -10,8 +10,10 @@ import shlex
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from doc_blocks import PAGES, ROOT, block, blocks_of, changed
 from following import printed_by
 from processes import ENVIRONMENT
@@ -24,21 +26,18 @@ from tests.data.image_files import write_folder
 SHORT = [*OVERRIDES, "SOLVER.MAX_EPOCH", 1, "SOLVER.WARMUP_EPOCHS", 0, "TRAIN.EVAL_PERIOD", 1, "TEST.ENABLE", False]
 
 
-def words_of(overrides) -> str:
-    return shlex.join(map(str, overrides))
+def write_small(data) -> None:
+    """small.yaml, for behind the recipe of a page: the tests' tiny network on ``data``, one epoch, no GPU."""
+    pairs = [*SHORT, "NUM_GPUS", 0, "DATA.PATH_TO_DATA_DIR", str(data)]
+    nested: dict = {}
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        node, _, name = key.rpartition(".")
+        (nested.setdefault(node, {}) if node else nested)[name] = value
+    Path("small.yaml").write_text(yaml.safe_dump(nested))
 
 
 def lines_of(text: str) -> list[str]:
     return [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
-
-
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """An empty folder with the configs and the tools."""
-    for name in ("configs", "tools"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
@@ -73,19 +72,16 @@ def port():
 
 def test_several_processes_and_machines(clone, shell, port, tiny_data):
     """docs/distributed.md: one machine, torchrun, and the same command on two machines, here as two processes."""
-    data = [*SHORT, "DATA.PATH_TO_DATA_DIR", tiny_data, "OUTPUT_DIR"]
-    no_gpu = {"NUM_GPUS 8": "NUM_GPUS 0", "--nproc_per_node 8": "--nproc_per_node 2"}
-    text = changed(block("docs/distributed.md", "--num_shards 2"), {**no_gpu, "10.0.0.1:9999": f"127.0.0.1:{port}"})
+    write_small(tiny_data)
+    ours = {"8x8.yaml": "8x8.yaml small.yaml", "NUM_GPUS 8": "NUM_GPUS 0", "--nproc_per_node 8": "--nproc_per_node 2"}
+    text = changed(block("docs/distributed.md", "--num_shards 2"), ours | {"10.0.0.1:9999": f"127.0.0.1:{port}"})
     alone, torchrun, *machines = [line.partition(" #")[0].rstrip(" .") for line in lines_of(text)]
-    assert "NUM_GPUS" not in torchrun
-    last = "checkpoints/checkpoint_epoch_00001.pyth"
-    printed_by([*shlex.split(alone)[1:], *map(str, data), "alone"])
-    ended_well(shell(f"{torchrun} NUM_GPUS 0 {words_of(data)} torchrun"))
     assert len(machines) == 2
-    both = [shell(f"{line} {words_of([*data, 'machines', 'TRAIN.BATCH_SIZE', 1])}") for line in machines]
-    ended_well(*both)
+    printed_by([*shlex.split(alone)[1:], "OUTPUT_DIR", "alone"])
+    ended_well(shell(f"{torchrun} OUTPUT_DIR torchrun"))
+    ended_well(*(shell(f"{line} OUTPUT_DIR machines TRAIN.BATCH_SIZE 1") for line in machines))
     for name in ("alone", "torchrun", "machines"):
-        assert (clone / name / last).is_file(), name
+        assert (clone / name / "checkpoints/checkpoint_epoch_00001.pyth").is_file(), name
 
 
 def test_a_part_of_a_job(clone, shell, port, tiny_data, tmp_path):
@@ -95,14 +91,11 @@ def test_a_part_of_a_job(clone, shell, port, tiny_data, tmp_path):
     for name, does in (("srun", 'exec "$@"'), ("scontrol", "echo 127.0.0.1")):
         (bin_folder / name).write_text(f"#!/bin/sh\n{does}\n")
         (bin_folder / name).chmod(0o755)
-    overrides = words_of([*SHORT, "NUM_GPUS", 0, "DATA.PATH_TO_DATA_DIR", "$DATA"]).replace("'$DATA'", '"$DATA"')
-    script = changed(
-        block("docs/distributed.md", "#SBATCH"),
-        {"--nproc_per_node 8": "--nproc_per_node 2", "29500": port, "OUTPUT_DIR": f"{overrides} OUTPUT_DIR"},
-    )
-    script = script.replace("'[", '"[').replace("]'", ']"')  # within the script's own quotes
+    write_small(tiny_data)
+    ours = {"8x8.yaml": "8x8.yaml small.yaml", "--nproc_per_node 8": "--nproc_per_node 2", "29500": port}
+    script = changed(block("docs/distributed.md", "#SBATCH"), ours)
     path = f"{bin_folder}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    slurm = {"SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "here", "DATA": str(tiny_data)}
+    slurm = {"SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "here"}
     ended_well(shell(script, **slurm, PATH=path))
     assert (clone / "outputs/slow/checkpoints/checkpoint_epoch_00001.pyth").is_file()
 

@@ -28,49 +28,40 @@ def pattern(line: str) -> str:
     return words
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The root of a clone."""
-    for name in ("configs", "tools"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_food_and_indoor_scenes_become_folders(folder):
+def test_food_and_indoor_scenes_become_folders(clone):
     """Of names with and without the suffix; a name that no file has is an error, not a dead link."""
     for root, images in (("food-101", "images"), ("indoor67", "Images")):
         for name in ("pie", "ice cream"):
-            (folder / root / images / name).mkdir(parents=True)
+            (clone / root / images / name).mkdir(parents=True)
             for number in range(3):
-                (folder / root / images / name / f"{number}.a.jpg").write_bytes(b"%d" % number)
-    (folder / "food-101/meta").mkdir()
-    (folder / "food-101/meta/train.txt").write_text("pie/0.a\nice cream/1.a\n")
-    (folder / "food-101/meta/test.txt").write_text("pie/2.a\n")
-    (folder / "indoor67/TrainImages.txt").write_text("pie/0.a.jpg\r\nice cream/1.a.jpg\r\n")
-    (folder / "indoor67/TestImages.txt").write_text("pie/2.a.jpg")
+                (clone / root / images / name / f"{number}.a.jpg").write_bytes(b"%d" % number)
+    (clone / "food-101/meta").mkdir()
+    (clone / "food-101/meta/train.txt").write_text("pie/0.a\nice cream/1.a\n")
+    (clone / "food-101/meta/test.txt").write_text("pie/2.a\n")
+    (clone / "indoor67/TrainImages.txt").write_text("pie/0.a.jpg\r\nice cream/1.a.jpg\r\n")
+    (clone / "indoor67/TestImages.txt").write_text("pie/2.a.jpg")
     names: dict = {}
     exec(block(PAGE, "def link"), names)
     for data in ("food101", "indoor67"):
         found = {path.relative_to(f"data/{data}").as_posix(): path for path in Path("data", data).rglob("*.jpg")}
         assert sorted(found) == ["train/ice cream/1.a.jpg", "train/pie/0.a.jpg", "val/pie/2.a.jpg"]
         assert found["val/pie/2.a.jpg"].read_bytes() == b"2"
-    (folder / "more.txt").write_text("pie/9.a\n")
+    (clone / "more.txt").write_text("pie/9.a\n")
     with pytest.raises(FileNotFoundError):
         names["link"]("food-101/images", {"train": "more.txt"}, "data/more")
 
 
-def test_the_first_run(folder):
+def test_the_first_run(clone):
     """On some of the images that the page speaks of where they are here, else on rendered ones."""
     real = Path(os.environ.get("MUTUALNET3D_DATA", ROOT.parent / "shared" / "data")) / "cifar10_jpeg_mini"
     if real.is_dir():
         for split, count in (("train", 20), ("test", 4)):
             for name in CLASSES:
-                (folder / "my_images" / split / name).mkdir(parents=True)
+                (clone / "my_images" / split / name).mkdir(parents=True)
                 for file in sorted((real / split / name).iterdir())[:count]:
-                    (folder / "my_images" / split / name / file.name).symlink_to(file)
+                    (clone / "my_images" / split / name / file.name).symlink_to(file)
     else:
-        write_folder(folder / "my_images", {"train": 20, "test": 4}, CLASSES)
+        write_folder(clone / "my_images", {"train": 20, "test": 4}, CLASSES)
         for name in ("ship/0005.jpg", "cat/0009.jpg"):
             Path("my_images/test", name).with_name("000.jpg").rename(Path("my_images/test", name))
     output = run_bash(changed(block(PAGE, "configs/Demo/MN_CIFAR_SMALL.yaml"), QUICK))
@@ -80,7 +71,7 @@ def test_the_first_run(folder):
     assert {entry.configuration for entry in table.entries} <= set(mn.load_model("outputs/cifar/model.pyth").calibrated)
 
 
-def test_maps_of_shapes(folder):
+def test_maps_of_shapes(clone):
     """The page's shapes, its training for an epoch on few, its picture and its table."""
     few = {'{"train": 300, "test": 60}': '{"train": 12, "test": 6}'}
     exec(changed(block("docs/activation_maps.md", "CORNERS"), few), {})
