@@ -111,8 +111,15 @@ def _compute(
             "no batches to calibrate on; pass an iterable with at least one batch of training clips or images"
         )
     common = _pooled(common, processes)
-    for configuration in configurations:
-        _store(model, norms, configuration, _pooled(collected[configuration], processes), common)
+    pooled = {configuration: _pooled(collected[configuration], processes) for configuration in configurations}
+    seen = {c: [own if own.count else shared for own, shared in zip(pooled[c], common, strict=True)] for c in pooled}
+    for configuration, statistics in seen.items():  # all of them, before any is stored
+        if not all(torch.isfinite(each.mean).all() and torch.isfinite(each.var).all() for each in statistics):
+            raise ValueError(f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf")
+    for configuration, statistics in seen.items():
+        activation = activation_of(configuration, model.space.full)
+        for norm, each in zip(norms, statistics, strict=True):
+            norm.store_statistics(activation, each.mean, each.var)
     return sizes
 
 
@@ -138,21 +145,6 @@ def _pooled(own: list[PopulationStatistics], processes: Processes) -> list[Popul
         for total, each in zip(pooled, part, strict=True):
             total.merge(each)
     return pooled
-
-
-def _store(
-    model: Any,
-    norms: list[SlimmableBatchNorm2d | SlimmableBatchNorm3d],
-    configuration: Configuration,
-    collected: list[PopulationStatistics],
-    common: list[PopulationStatistics],
-) -> None:
-    activation = activation_of(configuration, model.space.full)
-    for norm, own, shared in zip(norms, collected, common, strict=True):
-        seen = own if own.count else shared
-        if not (torch.isfinite(seen.mean).all() and torch.isfinite(seen.var).all()):
-            raise ValueError(f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf")
-        norm.store_statistics(activation, seen.mean, seen.var)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,14 @@
 import functools
 import os
 import shutil
+import sys
+import types
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes of tests, and those that they start
 
 import pytest
+import torchvision
 from tiny import release_logger, tiny_cfg, write_data, write_export
 
 
@@ -62,3 +65,20 @@ def networks():
     from tests.deployment.networks import Network
 
     return functools.cache(Network)
+
+
+@pytest.fixture
+def pyslowfast_resnet(monkeypatch):
+    """PySlowFast's own network. It imports detectron2 for RoIAlign alone, which stands in torchvision too."""
+    layers = types.ModuleType("detectron2.layers")
+    layers.ROIAlign = torchvision.ops.RoIAlign
+    monkeypatch.setitem(sys.modules, "detectron2", types.ModuleType("detectron2"))
+    monkeypatch.setitem(sys.modules, "detectron2.layers", layers)
+    from slowfast.models.video_model_builder import ResNetModel
+
+    def create(cfg):
+        cfg = cfg.clone()
+        cfg.MODEL.ARCH, cfg.DATA.CROP_SIZE = "slowonly", cfg.DATA.TRAIN_CROP_SIZE
+        return ResNetModel(cfg)
+
+    return create

@@ -195,3 +195,19 @@ def test_an_error_in_the_middle_leaves_the_model_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     model(batches("video")[0])
     assert not torch.equal(model.s1.pathway0_stem.bn.running_mean, before["s1.pathway0_stem.bn.running_mean"])
+
+
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_what_is_not_finite_stores_nothing(kind):
+    model, (small, middle) = build(kind), configurations(kind)
+    mn.calibrate(model, batches(kind), [small])
+    with torch.no_grad():  # behind most layers, whose statistics are finite
+        [p for p in model.parameters() if p.ndim > 2][-1].fill_(torch.nan)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match="are not finite"):
+        mn.calibrate(model, batches(kind), [middle, small, model.space.full])
+    after = model.state_dict()
+    assert list(after) == list(before)
+    for name, value in before.items():
+        assert torch.equal(value, after[name]) or value.isnan().all(), name
+    assert set(model.statistics_provenance) == {small}

@@ -16,6 +16,7 @@ from mutualnet3d.data.views import Preprocessing
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "Demo" / "MN_SLOW_SMALL.yaml"
 NUM_CLASSES, CROP, NUM_FRAMES, RATE = 3, 32, 4, 2
+DEEP = ["RESNET.DEPTH", 50, "RESNET.NUM_BLOCK_TEMP_KERNEL", [[3], [4], [6], [3]]]  # the shallowest that PySlowFast has
 SHORT_SIDE = 36  # of test videos with one spatial view
 OVERRIDES = [
     *("RESNET.WIDTH_PER_GROUP", 8, "MODEL.NUM_CLASSES", NUM_CLASSES),

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from outcomes import mean_and_deviation, write_csv
 
 import mutualnet3d as mn
@@ -19,7 +18,7 @@ from mutualnet3d.errors import DataError
 from mutualnet3d.evaluation.ava_map import ava_map, scored_boxes
 from mutualnet3d.evaluation.charades_map import charades_map
 from mutualnet3d.files import write_text
-from mutualnet3d.visualization.drawing import COLOURS, FAINT, new_figure, save_png, tidy
+from mutualnet3d.visualization.drawing import COLOURS, FAINT, cost_ticks, new_figure, save_png, tidy
 
 DRAWS = 200  # of random scores
 
@@ -163,9 +162,7 @@ def draw(found: Sequence[Found], chances: dict[str, Chance], path: Path) -> None
         axes.axhline(level.mean, color=FAINT, linestyle="--", linewidth=1, label="random scores")
         axes.set(xscale="log", ylim=(level.mean - 10, None), xlabel="GMACs per view", ylabel="mAP (%)")
         axes.set_title(f"{task}, {arch}", fontsize=10, loc="left")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        cost_ticks(axes, [row.gmacs for row in shown])
         axes.legend(fontsize=7, loc="center right")
         tidy(axes)
     figure.tight_layout()

@@ -60,11 +60,12 @@ def _check_data(cfg: CfgNode) -> None:
     at_least(cfg, 1, "DATA.TARGET_FPS")
     list_of(cfg, "DATA.MEAN", is_number, "3 numbers, one per colour", 3)
     list_of(cfg, "DATA.STD", positive, "3 positive numbers, one per colour", 3)
-    list_of(cfg, "DATA.TRAIN_JITTER_SCALES", positive, "2 positive numbers: the range of the short side", 2)
+    list_of(cfg, "DATA.TRAIN_JITTER_SCALES", positive_int, "2 positive integers: the range of the short side", 2)
     low, high = cfg.DATA.TRAIN_JITTER_SCALES
     require(low <= high, f"DATA.TRAIN_JITTER_SCALES is {[low, high]}; the first must not exceed the second")
     list_of(cfg, "DATA.INPUT_CHANNEL_NUM", lambda value: value == 3, "3 (RGB), one per pathway")
     require(bool(cfg.DATA.INPUT_CHANNEL_NUM), "DATA.INPUT_CHANNEL_NUM is empty; write [3], for SlowFast [3, 3]")
+    require(bool(cfg.DATA.PATH_LABEL_SEPARATOR), "DATA.PATH_LABEL_SEPARATOR is empty; it stands between path and label")
     one_of(cfg, DECODERS, "DATA.DECODING_BACKEND")
     one_of(cfg, ("sum", "max"), "DATA.ENSEMBLE_METHOD")
     one_of(cfg, AUGMENTATIONS, "IMAGE.AUGMENTATION")

@@ -145,12 +145,9 @@ class PyAVReader(VideoReader):
             return
 
     def _picture(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
-        """uint8 (H, W, 3) RGB of one frame, rotated upright and scaled."""
-        context = self._stream.codec_context
-        rgb = self._reformatter.reformat(frame, context.width, context.height, format="rgb24", threads=1).to_ndarray()
-        if frame.rotation % 360:
-            rgb = np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
-        return resize(rgb, short_side)
+        """uint8 (H, W, 3) RGB of one frame, of the size that the file begins with, upright and scaled."""
+        rgb = self._reformatter.reformat(frame, *self._size, format="rgb24", threads=1).to_ndarray()
+        return resize(_upright(rgb, frame), short_side)
 
     def _open(self) -> None:
         # "file:" keeps names such as "a:b.mp4" from being read as addresses; titles may be in any encoding.
@@ -164,7 +161,9 @@ class PyAVReader(VideoReader):
         if self._stream is None:
             self._container.close()
             raise VideoError(self.path, "has no video stream that can be decoded")
-        self._stream.codec_context.thread_count = 1
+        context = self._stream.codec_context
+        context.thread_count = 1
+        self._size = context.width, context.height  # joined files change it on their way
 
     def _reopen(self) -> None:
         self.close()
@@ -180,6 +179,16 @@ def _best_video_stream(container):
     ]
     best = container.streams.best("video")
     return best if best in streams else next(iter(streams), None)
+
+
+def _upright(rgb: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Turned and mirrored by quarters as the display matrix of ``frame`` says; PyAV's ``rotation`` knows no mirror."""
+    matrices = [bytes(data) for data in frame.side_data if data.type == av.sidedata.sidedata.Type.DISPLAYMATRIX]
+    if not matrices:
+        return rgb
+    a, b, _, c, d = np.frombuffer(matrices[0], np.int32)[:5].tolist()  # x' = a x + c y, y' = b x + d y
+    turned, right, down = (rgb.swapaxes(0, 1), c, b) if abs(b) > abs(a) else (rgb, a, d)
+    return np.ascontiguousarray(turned[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])
 
 
 def _until_unreadable(packets) -> Iterator:

@@ -76,6 +76,18 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def _is_cut_off(content: bytes) -> bool:
-    """Whether a JPEG lacks the end of its last scan: OpenCV would fill the rest with grey and say nothing."""
-    is_jpeg = content.startswith(b"\xff\xd8")
-    return is_jpeg and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+    """Whether a JPEG has no end after the beginning of its first scan: OpenCV would fill the rest with grey and say
+    nothing. What stands before, such as a small picture in its Exif data, and after the end is not looked at."""
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    position = content.find(b"\xff", 2)
+    while 0 <= position < len(content) - 1:
+        marker = content[position + 1]
+        if marker == 0xD9:  # the end, and no scan: what is wrong, OpenCV finds
+            return False
+        if marker == 0xDA:  # of a scan, in whose data every other FF is followed by 0 or the number of a restart
+            return content.find(b"\xff\xd9", position) < 0
+        filled = marker == 0xFF  # bytes FF may precede a marker
+        position += 1 if filled else 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        position = content.find(b"\xff", position)
+    return True

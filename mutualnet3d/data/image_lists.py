@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
 
+from mutualnet3d.data.file_names import is_hidden
 from mutualnet3d.data.images import ArrayEntry, ImageEntry
 from mutualnet3d.errors import DataError
 
@@ -39,7 +41,9 @@ def read_image_folder(cfg, split: str) -> list[ImageEntry]:
             f"are {len(unknown)} such folders; remove or rename them"
         )
     numbers = {name: number for number, name in enumerate(classes)}
-    pairs = make_dataset(str(folder), numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
+    images = make_dataset(str(folder), numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
+    beyond = len(str(folder)) + 1
+    pairs = [(path, label) for path, label in images if not any(map(is_hidden, path[beyond:].split(os.sep)))]
     if not pairs:
         raise DataError(f"{folder}: the class folders hold no images ({', '.join(IMG_EXTENSIONS)})")
     return [ImageEntry(path, label) for path, label in pairs]
@@ -81,7 +85,7 @@ def _class_folder(cfg) -> Path:
 
 def _subfolders(folder: Path) -> list[str]:
     try:
-        return find_classes(folder)[0]
+        return [name for name in find_classes(folder)[0] if not is_hidden(name)]
     except FileNotFoundError:
         raise DataError(f"{folder}: holds no class folders; put the images into {folder}/<class>/") from None
 

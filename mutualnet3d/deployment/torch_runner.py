@@ -31,7 +31,8 @@ class TorchRunner(Runner):
         self._dtype = getattr(torch, target.precision)
         graph = copy.deepcopy(network.graph).eval().to(target.device, self._dtype)
         if classifier := _classifier(graph):
-            graph.set_submodule(classifier, Float32Linear.from_linear(graph.get_submodule(classifier)))
+            unrounded = copy.deepcopy(network.graph.get_submodule(classifier)).eval().to(target.device)
+            graph.set_submodule(classifier, Float32Linear.from_linear(unrounded))
         for layer in graph.modules():
             weight = getattr(layer, "weight", None)
             if isinstance(weight, torch.Tensor) and weight.ndim in _LAYOUTS:

@@ -171,7 +171,7 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
 
 
 def _random_states() -> dict[str, torch.Tensor]:
-    cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}
     return {"cpu": torch.get_rng_state(), **cuda}
 
 

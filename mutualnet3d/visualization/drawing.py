@@ -48,11 +48,17 @@ def cost_and_accuracy_axes(axes: Axes, costs: Sequence[float], accuracies: Seque
     axes.set_xlim(np.exp(middle - 1.22 * half), np.exp(middle + 1.22 * half))
     middle, half = (min(accuracies) + max(accuracies)) / 2, max(max(accuracies) - min(accuracies), LEAST_SPAN) / 2
     axes.set_ylim(middle - 1.24 * half, middle + 1.24 * half)
-    subs = (1.0, 2.0, 5.0) if max(costs) > 12 * min(costs) else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    cost_ticks(axes, costs)
+    tidy(axes)
+
+
+def cost_ticks(axes: Axes, costs: Sequence[float]) -> None:
+    """Plain numbers on a logarithmic axis of ``costs``, as many as there is room for."""
+    ratio = max(costs) / min(costs)
+    subs = (1, 2, 5) if ratio > 12 else (1, 1.5, 2, 3, 4, 5, 7) if ratio > 3 else range(1, 10)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    tidy(axes)
 
 
 def plain(text: str, most: int = 50) -> str:

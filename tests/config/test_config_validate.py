@@ -27,6 +27,8 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         (["DATA.MEAN", [0.4]], "DATA.MEAN"),
         (["DATA.STD", [0.0, 1, 1]], "DATA.STD"),
         (["DATA.TRAIN_JITTER_SCALES", [320, 256]], "must not exceed"),
+        (["DATA.TRAIN_JITTER_SCALES", [256.0, 320.5]], "DATA.TRAIN_JITTER_SCALES.*2 positive integers"),
+        (["DATA.PATH_LABEL_SEPARATOR", ""], "DATA.PATH_LABEL_SEPARATOR is empty"),
         (["DATA.DECODING_BACKEND", "ffmpeg"], "DATA.DECODING_BACKEND is 'ffmpeg'.*pyav, decord"),
         (["DATA.ENSEMBLE_METHOD", "mean"], "one of sum, max"),
         (

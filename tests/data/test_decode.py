@@ -2,8 +2,10 @@
 
 import csv
 import os
+import struct
 
 import av
+import cv2
 import numpy as np
 import pytest
 from video_files import decode_all, write_sound, write_video
@@ -78,6 +80,57 @@ def test_selective_decoding_equals_decoding_everything(tmp_path, name):
     assert_same_as_everything(path)
     with open_video(path) as video:
         assert video.fps == pytest.approx(arguments.get("fps", 30), rel=0.1 if name.endswith("mkv") else 1e-3)
+
+
+MIRRORED = {  # a, b, c, d of the display matrix, and what it does to (H, W, 3)
+    "left and right": ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
+    "up and down": ((1, 0, 0, -1), lambda frame: frame[::-1]),
+    "transposed": ((0, 1, 1, 0), lambda frame: frame.swapaxes(0, 1)),
+    "along the other diagonal": ((0, -1, -1, 0), lambda frame: frame[::-1, ::-1].swapaxes(0, 1)),
+    "a quarter clockwise": ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
+    "half a turn": ((-1, 0, 0, -1), lambda frame: frame[::-1, ::-1]),
+}
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_mirrored_pictures_are_as_a_player_shows_them(tmp_path, name):
+    (a, b, c, d), shown = MIRRORED[name]
+    path = write_video(tmp_path / "plain.mp4", 3)
+    with open_video(path) as video:
+        plain = video.frames([0, 2])
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44  # of the track's header, version 0: 9 numbers of 4 bytes
+    content[matrix : matrix + 36] = struct.pack(
+        ">9i",
+        a << 16,
+        b << 16,
+        0,
+        c << 16,
+        d << 16,
+        0,
+        64 << 16 if a + c < 0 else 0,
+        48 << 16 if b + d < 0 else 0,
+        1 << 30,
+    )
+    path.write_bytes(content)
+    with open_video(path) as video:
+        frames = video.frames([0, 2])
+        assert video.size == frames.shape[1:3]
+    for got, expected in zip(frames, plain, strict=True):
+        np.testing.assert_array_equal(got, shown(expected))
+
+
+def test_a_file_that_changes_its_size_keeps_the_first(tmp_path):
+    parts = [write_video(tmp_path / f"{width}.ts", 12, size=(48, width)) for width in (64, 96)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_video(parts[0]) as first, open_video(parts[1]) as second, open_video(joined) as video:
+        assert (video.num_frames, video.size) == (24, (48, 64))
+        frames, alone = video.frames([3, 20], 32), first.frames([3], 32)
+        np.testing.assert_array_equal(frames[0], alone[0])
+        squeezed = [cv2.resize(frame, alone.shape[2:0:-1]) for frame in second.all_frames()]
+        assert np.argmin([np.abs(frames[1].astype(int) - frame).mean() for frame in squeezed]) == 20 - 12
+        assert [frame.shape for frame in video.all_frames()] == [(48, 64, 3)] * 24
 
 
 def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path):

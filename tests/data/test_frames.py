@@ -69,6 +69,17 @@ def test_a_cut_off_jpeg_is_damaged(pictures, share):
     assert read_picture(str(pictures[0])).shape == (48, 64, 3)
 
 
+def test_marks_inside_other_data_end_no_jpeg(pictures):
+    whole, scan, expected = pictures[0].read_bytes(), b"\xff\xda more", read_picture(str(pictures[0]))
+    thumbnail = b"\xff\xe1\x00\x10Exif\0\0" + b"\xff\xda..\xff\xd9.."  # a segment of 16 bytes
+    for content in (whole + b"....ftypmp42" + scan, whole[:2] + thumbnail + whole[2:]):  # a phone's moving photo
+        pictures[0].write_bytes(content)
+        np.testing.assert_array_equal(read_picture(str(pictures[0])), expected)
+    pictures[0].write_bytes(whole[:2] + thumbnail + whole[2:-20])
+    with pytest.raises(VideoError, match="the JPEG file is cut off"):
+        read_picture(str(pictures[0]))
+
+
 def test_frames_of_several_sizes(reader, pictures, tmp_path):
     (other,) = write_pictures(tmp_path / "other", 1, size=(48, 48))
     pictures[2].write_bytes(other.read_bytes())

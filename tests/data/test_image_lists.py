@@ -53,6 +53,15 @@ def test_an_absent_split_is_replaced_and_said(images, caplog):
     assert "there is no test folder; val is used as test" in caplog.text
 
 
+def test_what_systems_add_to_folders_does_not_count(images):
+    entries = build_entries(images.cfg, "train")
+    for name in (".ipynb_checkpoints/x.jpg", "@eaDir/x.jpg", "ant/._000.jpg", "ant/.thumbnails/000.jpg"):
+        (images.root / "train" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(entries[0].path, images.root / "train" / name)
+    assert build_entries(images.cfg, "train") == entries
+    assert read_class_names(images.cfg, 3) == (NAMES, "")
+
+
 def test_a_class_that_a_split_lacks_shifts_no_label(images):
     shutil.rmtree(images.root / "test" / "bee")
     assert {entry.label for entry in build_entries(images.cfg, "test")} == {0, 2}

@@ -7,6 +7,7 @@ import mutualnet3d as mn
 from mutualnet3d.data.views import Preprocessing
 from mutualnet3d.deployment import DenseNetwork, Description, Target, build_runner, load_dense, save_dense
 from mutualnet3d.deployment.conversion import input_names, to_exported_program, to_onnx
+from mutualnet3d.deployment.torch_runner import Float32Linear
 from tests.deployment.networks import relative
 from tests.models.image_networks import IMAGE_CASES, build_image_network, image_config, images
 
@@ -47,6 +48,9 @@ def test_bfloat16_with_a_float32_classifier(arch):
         got, expected = runner(model.pathways(images(), SMALL)), model(images(), SMALL)
     assert got.dtype == torch.float32
     assert not torch.equal(got, got.bfloat16().float())
+    (mine,) = [layer for layer in runner._graph.modules() if isinstance(layer, Float32Linear)]
+    weights = [p for p in mn.extract_dense(model, SMALL).parameters() if p.shape == mine.weight.shape]
+    assert any(torch.equal(mine.weight, weight) for weight in weights)  # not rounded on the way
     assert relative(got, expected) < 6e-2
 
 

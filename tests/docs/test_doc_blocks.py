@@ -33,6 +33,7 @@ RUN_BY = (
     ("docs/concepts/configurations.md", "ConfigurationSpace", f"{PAGE_TEST}::test_the_space"),
     ("docs/concepts/query_table.md", "table.best", f"{PAGE_TEST}::test_code_about_a_run"),
     ("docs/from_pyslowfast.md", "load_weights", f"{PAGE_TEST}::test_weights_of_pyslowfast"),
+    ("docs/from_pyslowfast.md", "for_pyslowfast.pyth", f"{PAGE_TEST}::test_weights_for_pyslowfast"),
     ("docs/activation_maps.md", "--input clip.mp4", f"{PAGE_TEST}::test_activation_maps"),
     ("docs/activation_maps.md", "CORNERS", "tests/docs/test_images_guide.py::test_maps_of_shapes"),
     ("docs/activation_maps.md", "outputs/shapes", "tests/docs/test_images_guide.py::test_maps_of_shapes"),

@@ -8,12 +8,13 @@ import pytest
 import torch
 from doc_blocks import ROOT, block, blocks_of
 from following import check_quotation, loosely, printed_by, run_python
-from tiny import OVERRIDES, RECIPE
+from tiny import CROP, DEEP, NUM_FRAMES, OVERRIDES, RECIPE, tiny_cfg
 
 import mutualnet3d as mn
 from mutualnet3d.commands.check_data import main as check_data
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.counting import complexities
+from mutualnet3d.models.artefact import save_model
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_your_own_data(clone, tiny_data, capsys):
     words = [{"/videos": str(tiny_data)}.get(word, word) for word in shlex.split(check, comments=True)]
     assert check_data(words[2:]) == 0
     assert capsys.readouterr().out.count('"ok"') == 3
-    words = shlex.split(train)
+    words = shlex.split(train, comments=True)
     check_supported(mn.load_config(words[words.index("--cfg") + 1], words[words.index("--cfg") + 2 :]))
 
 
@@ -74,6 +75,25 @@ def test_weights_of_pyslowfast(tmp_path, monkeypatch):
     assert f"{len(trained.state_dict())} entries loaded" in output
     for name, value in names["model"].state_dict().items():
         torch.testing.assert_close(value, trained.state_dict()[name], rtol=0, atol=0)
+
+
+def test_weights_for_pyslowfast(tmp_path, monkeypatch, pyslowfast_resnet):
+    """Of a network with calibrated configurations, by the loader of its release 1.0."""
+    from slowfast.utils.checkpoint import load_checkpoint
+
+    monkeypatch.chdir(tmp_path)
+    cfg = tiny_cfg(*DEEP)
+    model, clip = mn.build_model(cfg), torch.randn(2, 3, NUM_FRAMES, CROP, CROP)
+    mn.calibrate(model, [clip], [model.space.smallest])
+    (tmp_path / "outputs/kinetics").mkdir(parents=True)
+    save_model("outputs/kinetics/model.pyth", model, cfg)
+    exec(block("docs/from_pyslowfast.md", "for_pyslowfast.pyth"), {})
+    theirs = pyslowfast_resnet(cfg)
+    load_checkpoint("for_pyslowfast.pyth", theirs, data_parallel=False)
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(value, model.state_dict()[name], rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*\.statistics\."):
+        load_checkpoint("outputs/kinetics/model.pyth", theirs, data_parallel=False)
 
 
 def test_activation_maps(clone, tiny_data):

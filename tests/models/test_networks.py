@@ -4,13 +4,12 @@ import copy
 import math
 import random
 import re
-import sys
-import types
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from tiny import DEEP
 from torch import nn
 from torch.nn import functional as F
 
@@ -371,6 +370,17 @@ class TestDetection:
             expected = torch.cat(regions, 1) @ weight.T + model.head.projection.bias
         torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-10)
 
+    def test_boxes_stay_exact_in_half_precision(self):
+        """bfloat16 has 8 bits: 200.6 would become 201."""
+        head = build("slow", *DETECTION).eval().head
+        boxes = torch.tensor([[0, 130.6, 140.4, 200.6, 250.4]])
+        feature = torch.randn(1, head.projection.in_features, 1, 48, 48).bfloat16()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            got = head([feature], [boxes])
+        expected, rounded = (head([feature.float()], [rois.float()]) for rois in (boxes, boxes.bfloat16()))
+        torch.testing.assert_close(got, expected)
+        assert not torch.allclose(rounded, expected, atol=1e-3)
+
     def test_pytorchvideos_detector(self):
         from pytorchvideo.models.resnet import create_resnet_with_roi_head
 
@@ -416,26 +426,6 @@ class TestDetection:
                 detector(clip, None, boxes)
         with pytest.raises(mn.ConfigError, match="X3D has no detection head"):
             build("x3d", *DETECTION)
-
-
-@pytest.fixture
-def pyslowfast_resnet(monkeypatch):
-    """PySlowFast's own network. It imports detectron2 for RoIAlign alone, which stands in torchvision too."""
-    layers = types.ModuleType("detectron2.layers")
-    layers.ROIAlign = torchvision.ops.RoIAlign
-    monkeypatch.setitem(sys.modules, "detectron2", types.ModuleType("detectron2"))
-    monkeypatch.setitem(sys.modules, "detectron2.layers", layers)
-    from slowfast.models.video_model_builder import ResNetModel
-
-    def create(cfg):
-        cfg = cfg.clone()
-        cfg.MODEL.ARCH, cfg.DATA.CROP_SIZE = "slowonly", cfg.DATA.TRAIN_CROP_SIZE
-        return ResNetModel(cfg)
-
-    return create
-
-
-DEEP = ["RESNET.DEPTH", 50, "RESNET.NUM_BLOCK_TEMP_KERNEL", [[3], [4], [6], [3]]]  # the shallowest that PySlowFast has
 
 
 def grouped(cfg, groups=32, width=4):
