@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from mutualnet3d.errors import ConfigurationError
 
-_TEXT = re.compile(r"(\d+\.?\d*(?:e[+-]?\d+)?)-(\d+)(?:-(\d+))?", re.ASCII)
+_TEXT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)-(\d+)(?:-(\d+))?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Configuration:
 
     def __post_init__(self) -> None:
         try:
-            if any(isinstance(value, (bool, str)) for value in (self.width, self.spatial, self.temporal)):
+            if any(isinstance(value, (bool, str, bytes)) for value in (self.width, self.spatial, self.temporal)):
                 raise TypeError("truth values and texts are no numbers")
             object.__setattr__(self, "width", float(self.width))
             object.__setattr__(self, "spatial", operator.index(self.spatial))

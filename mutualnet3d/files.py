@@ -7,9 +7,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from mutualnet3d.errors import DataError
 
 _PARTIAL = ".partial"
 
@@ -75,6 +77,18 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def refuse_overwriting(outputs: Iterable[str | os.PathLike | None], inputs: Iterable[str | os.PathLike | None]) -> None:
+    """DataError where a file that would be written is one that is read, or is written twice; None names no file."""
+    written = [os.path.realpath(os.path.expanduser(path)) for path in outputs if path]
+    read = {os.path.realpath(os.path.expanduser(path)) for path in inputs if path}
+    for path in written:
+        if path in read or written.count(path) > 1:
+            raise DataError(
+                f"{path}: would be overwritten, and this very command {'reads' if path in read else 'writes'} it; name "
+                "another file to write"
+            )
 
 
 def sha256(path: str | os.PathLike) -> str:

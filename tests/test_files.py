@@ -5,7 +5,8 @@ import os
 import pytest
 
 from mutualnet3d import files
-from mutualnet3d.files import atomic_directory
+from mutualnet3d.errors import DataError
+from mutualnet3d.files import atomic_directory, refuse_overwriting
 
 
 def contents(folder):
@@ -76,3 +77,12 @@ def test_a_rename_that_fails_puts_back_what_was_there(tmp_path, monkeypatch):
         pass
     assert contents(tmp_path) == {"out/a": "1"}
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_is_read_is_not_written(tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"a video")
+    (tmp_path / "link").symlink_to(tmp_path)
+    refuse_overwriting([tmp_path / "out.mp4", None], [tmp_path / "in.mp4", None, "0"])
+    for outputs in (["in.mp4"], ["out.csv", "link/in.mp4"], ["out.mp4", "link/out.mp4"]):
+        with pytest.raises(DataError, match=r"\.mp4: would be overwritten, .* (reads|writes) it; name another"):
+            refuse_overwriting([tmp_path / name for name in outputs], [tmp_path / "in.mp4"])

@@ -23,11 +23,10 @@ from mutualnet3d.data.frame_boxes import FrameBoxes
 from mutualnet3d.errors import ConfigError, DataError
 from mutualnet3d.evaluation.choice import read_configurations
 from mutualnet3d.evaluation.localization import MATCHING_IOU, THRESHOLD, Localization
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import guarded
 from mutualnet3d.logs import setup_logging
 from mutualnet3d.models import AdaptiveNetwork
-from mutualnet3d.output_files import MODEL_FILE
 from mutualnet3d.streaming.writer import VideoWriter
 from mutualnet3d.training.device import choose_device
 from mutualnet3d.visualization.activation_maps import PATHWAYS, check_pools_globally
@@ -68,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         setup_logging()
         prepare_cpu()
-        path = Path(arguments.model)
-        path = path / MODEL_FILE if path.is_dir() else path
-        file = ModelFile(path)
+        refuse_overwriting([arguments.output, arguments.video], [arguments.input, arguments.localization])
+        file = ModelFile(arguments.model)
+        path = file.path
         cfg = file.config(arguments.overrides, arguments.cfg_files)
         model = file.network(cfg).to(choose_device(cfg))
         check_pools_globally(model)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mutualnet3d.commands.launch import launch
-from mutualnet3d.commands.model_file import ModelFile
+from mutualnet3d.commands.model_file import ModelFile, model_path
 from mutualnet3d.config.command_line import argument_parser, parse_arguments
 from mutualnet3d.config.supported import check_supported
 from mutualnet3d.configuration import Configuration, ConfigurationSpace
@@ -93,7 +93,7 @@ def calibrate_model(arguments: argparse.Namespace, file: ModelFile, cfg, group: 
 
 
 def _output(arguments: argparse.Namespace) -> Path:
-    return Path(arguments.output or arguments.model)
+    return Path(arguments.output) if arguments.output else model_path(arguments.model)
 
 
 def _configurations(arguments: argparse.Namespace, cfg, space: ConfigurationSpace) -> list[Configuration]:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from mutualnet3d.data.check import VideoReport, check_videos, list_videos
 from mutualnet3d.data.decode import BACKENDS
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import DONE, FAILED, guarded
 from mutualnet3d.help import tool_parser
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check(arguments: argparse.Namespace, unusable: list[str]) -> None:
     """Print a line for each file and add those that cannot be used to ``unusable``."""
     files = list_videos(arguments.files, arguments.prefix, arguments.separator)
+    refuse_overwriting([arguments.unusable], [*arguments.files, *files])
     reports: list[VideoReport] = []
     try:
         for report in check_videos(files, arguments.backend, arguments.workers, arguments.time_limit):

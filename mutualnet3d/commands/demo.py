@@ -8,16 +8,15 @@ import json
 import logging
 import signal
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from mutualnet3d.commands.demo_detection import add_options, check_options, run_detection
+from mutualnet3d.commands.demo_detection import add_options, check_options, log_of, run_detection
 from mutualnet3d.commands.demo_text import print_points, print_report
 from mutualnet3d.commands.target_options import add_class_names, add_target_options, open_named
 from mutualnet3d.cpu import prepare_cpu
 from mutualnet3d.errors import ConfigError, DataError, DeploymentError
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging
@@ -61,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, stop: list) -> None:
+    refuse_overwriting([arguments.output, log_of(arguments)], [arguments.input, arguments.boxes])
     deployment = open_named(arguments.directory, arguments)
     if deployment.preprocessing.clip is None:
         raise DeploymentError(
@@ -110,7 +110,7 @@ def _stream(arguments: argparse.Namespace, stop: list, source: FileSource | Came
 
 
 def _write(arguments: argparse.Namespace, report: StreamReport) -> None:
-    log = Path(arguments.log or Path(arguments.output).with_suffix(".jsonl"))
+    log = log_of(arguments)
     summary = log.with_suffix(".summary.json")
     write_text(log, "".join(json.dumps(line) + "\n" for line in report.lines()))
     write_text(summary, json.dumps({"options": vars(arguments), **report.summary()}, indent=2) + "\n")

@@ -78,6 +78,11 @@ def check_options(arguments: argparse.Namespace, detects: bool) -> None:
         raise ConfigError(f"{options} is for {other}, and {source} is given; leave it out")
 
 
+def log_of(arguments: argparse.Namespace) -> Path:
+    """Where the log goes: --log, or beside --output."""
+    return Path(arguments.log or Path(arguments.output).with_suffix(".jsonl"))
+
+
 def _given(arguments: argparse.Namespace, name: str) -> bool:
     value = getattr(arguments, name)
     return value is not None and value is not False
@@ -120,7 +125,7 @@ def _people(arguments: argparse.Namespace) -> FileBoxes | PersonDetector:
 
 
 def _write(arguments: argparse.Namespace, found: Sequence[Detections]) -> None:
-    log = Path(arguments.log or Path(arguments.output).with_suffix(".jsonl"))
+    log = log_of(arguments)
     lines = [
         {
             "second": each.second,

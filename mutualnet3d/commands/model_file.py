@@ -14,13 +14,21 @@ from mutualnet3d.errors import NotCalibratedError
 from mutualnet3d.evaluation.choice import uncalibrated
 from mutualnet3d.models import AdaptiveNetwork, build_model
 from mutualnet3d.models.artefact import check_space, load_state, read_checkpoint
+from mutualnet3d.output_files import MODEL_FILE
+
+
+def model_path(path: str | os.PathLike) -> Path:
+    """``path``, or the model file in the folder ``path`` of a run."""
+    return Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
 
 
 class ModelFile:
-    """What is in the file ``path``, read once; CheckpointError if it is missing, damaged, or not of this package."""
+    """What is in the file ``path``, or in the model file of the run's folder ``path``, read once; CheckpointError if it
+    is missing, damaged, or not of this package."""
 
     def __init__(self, path: str | os.PathLike):
-        self.path, self._entries = Path(path), read_checkpoint(path)
+        self.path = model_path(path)
+        self._entries = read_checkpoint(self.path)
 
     def config(self, overrides: Sequence[str] = (), files: Sequence[str] = ()) -> CfgNode:
         """The config of ``files``, or without them the one inside the file; then the overrides."""

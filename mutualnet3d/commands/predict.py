@@ -20,7 +20,7 @@ from mutualnet3d.data.check import list_videos
 from mutualnet3d.data.file_names import is_image, is_video
 from mutualnet3d.deployment import Deployment
 from mutualnet3d.errors import DataError, DeploymentError, VideoError
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.logs import setup_logging, visible
@@ -56,6 +56,7 @@ def _predict(arguments: argparse.Namespace, budget: dict) -> None:
     deployment = _open(arguments)
     kind = is_image if deployment.preprocessing.clip is None else is_video
     files = list_videos(arguments.files, arguments.prefix, kinds=[kind])
+    refuse_overwriting([arguments.output], [*arguments.files, *files])
     views = arguments.views or _views_of(deployment)
     predictor = AdaptivePredictor(deployment)
     entry = predictor.choose(**budget)

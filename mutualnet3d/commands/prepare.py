@@ -21,6 +21,8 @@ from mutualnet3d.models import build_model
 from mutualnet3d.models.weight_files import read_weight_file
 from mutualnet3d.models.weights import load_weights
 from mutualnet3d.preparation import (
+    Checked,
+    FoundVideos,
     Machine,
     Plan,
     check_files,
@@ -63,7 +65,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     _logger.info("checking %d videos of %d classes in %s", len(found.videos), len(found.labels), found.folder)
     checked = check_files(found, arguments.workers)
     videos = [video for video, _ in checked.usable]
-    _require_all_classes(found.labels, {video.label for video in videos}, len(found.videos))
+    _require_all_classes(found, checked)
     parts = divide(videos, arguments.val_share, arguments.test_share, arguments.group_by)
     machine = Machine.found()
     plan = choose_settings(
@@ -94,12 +96,14 @@ def _configs() -> Path:
     return folder
 
 
-def _require_all_classes(labels: Sequence[str], usable: set[str], count: int) -> None:
-    lacking = [label for label in labels if label not in usable]
+def _require_all_classes(found: FoundVideos, checked: Checked) -> None:
+    usable, reasons = {video.label for video, _ in checked.usable}, dict(checked.left_out)
+    lacking = [label for label in found.labels if label not in usable]
     if lacking:
+        why = [f"{video.path}: {reasons[video.path]}" for video in found.videos if video.label in lacking]
         raise DataError(
-            f"{len(lacking)} of {len(labels)} classes have no video that can be used ({', '.join(lacking[:5])}): of "
-            f"{count} videos none of theirs decodes; tools/check_data.py FILE says why. Mend them or move the class"
+            f"{len(lacking)} of {len(found.labels)} classes have no video that can be used "
+            f"({', '.join(lacking[:5])}): {'; '.join(why[:3])}. Mend them or move the class away"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import guarded
 from mutualnet3d.help import tool_parser
 from mutualnet3d.output_files import TABLE_FILE
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--pareto lists configurations, a budget chooses one: give one of the two")
 
     def body() -> None:
+        refuse_overwriting([arguments.output], [_file_of(path) for path in arguments.tables])
         table, cost = QueryTable.merge([read_table(path) for path in arguments.tables]), "gmacs"
         if arguments.device is not None:
             table, cost = table.on(arguments.device), "latency_ms"
@@ -58,8 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def read_table(path: str | Path) -> QueryTable:
     """The query table in the file ``path``, or in the run's output directory ``path``."""
+    return QueryTable.load(_file_of(path))
+
+
+def _file_of(path: str | Path) -> Path:
     path = Path(path)
-    return QueryTable.load(path / TABLE_FILE if path.is_dir() else path)
+    return path / TABLE_FILE if path.is_dir() else path
 
 
 @dataclass(frozen=True)

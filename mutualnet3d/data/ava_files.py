@@ -84,7 +84,7 @@ def read_ground_truth(path: str | os.PathLike) -> AvaBoxes:
         box = _box(row[2:6], where, 0.0, 1.0)
         if box[0] > box[2] or box[1] > box[3]:
             raise DataError(f"{where}: the box {','.join(row[2:6])} is not x1,y1,x2,y2 with x1 <= x2 and y1 <= y2")
-        action = _whole(row[6], "action id", where, 1) if row[6] else NO_ACTION
+        action = _action(row[6], where)
         person = _whole(row[7], "person id", where, 0) if len(row) == 8 and row[7] else NO_PERSON
         rows.add(frame, box, action, 1.0, person)
     return rows.finish()
@@ -105,9 +105,15 @@ def read_detections(path: str | os.PathLike) -> AvaBoxes:
             raise DataError(f"{where}: {len(row)} columns; detections have video,second,x1,y1,x2,y2,action,score")
         frame = rows.frame(row, where)
         box = _box(row[2:6], where, 1.0 - FARTHEST, FARTHEST)
-        action = _whole(row[6], "action id", where, 1) if row[6] else NO_ACTION
+        action = _action(row[6], where)
         rows.add(frame, box, action, _number(row[7], "score", where), NO_PERSON)
     return rows.finish()
+
+
+def _action(text: str, where: str) -> int:
+    if text in ("", "-1"):  # -1: PySlowFast's own word for none
+        return NO_ACTION
+    return _whole(text, "action id", where, 1)
 
 
 def read_exclusions(path: str | os.PathLike) -> frozenset[KeyFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,37 +60,41 @@ class FoundVideos:
 def find_videos(folder: str | os.PathLike) -> FoundVideos:
     """Walk ``folder``, deeper folders and links too. Hidden files and folders, and what macOS adds, do not count.
 
-    Sub-folders of which all are called train, val (valid, validation) or test are parts, with the classes in them.
+    Sub-folders of which all are called train, val (valid, validation) or test are parts, with the classes in them;
+    others that hold no video do not count.
 
     Raises:
-        DataError: the folder is missing, or holds no two classes with videos.
+        DataError: the folder is missing, or holds no two classes with videos; or two classes differ in blanks only.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise DataError(f"{root}: is no folder; name the one that holds a sub-folder of videos for each class")
-    children = _folders(root)
-    names = [_NAMES_OF_PARTS.get(name.lower(), "") for name in children]
+    children, parts = _folders(root), {}
+    for child in children:
+        part = _NAMES_OF_PARTS.get(child.lower(), "")
+        if part or next(_videos_below(root / child, Counter()), None):
+            parts[child] = part
+    names = list(parts.values())
     given = "train" in names and len(names) > 1 and all(names) and len(set(names)) == len(names)
     if given:
-        classes = [
-            (root / c / name, part) for c, part in zip(children, names, strict=True) for name in _folders(root / c)
-        ]
+        classes = [(root / child / name, part) for child, part in parts.items() for name in _folders(root / child)]
     else:
         classes = [(root / child, "") for child in children]
+    _refuse_equal_labels(classes)
     others: Counter[str] = Counter()
-    videos, empty = [], []
+    videos, empty = [], [child for child in children if given and child not in parts]
     for path, part in classes:
         found = sorted(_videos_below(path, others))
         if not found:
             empty.append(path.relative_to(root).as_posix())
-        label = " ".join(path.name.split())  # one line of classes.txt
+        label = _label_of(path)
         videos += [
             Video(file.relative_to(root).as_posix(), label, file.relative_to(path).with_suffix("").as_posix(), part)
             for file in found
         ]
     loose = tuple(
         path.relative_to(root).as_posix()
-        for place in [root, *(root / child for child in children if given)]
+        for place in [root, *(root / child for child in parts if given)]
         for path in sorted(place.iterdir())
         if path.is_file() and is_video(path)
     )
@@ -102,6 +106,20 @@ def find_videos(folder: str | os.PathLike) -> FoundVideos:
             f"class with its videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
     return FoundVideos(root, tuple(videos), labels, given, others, loose, tuple(empty))
+
+
+def _label_of(folder: Path) -> str:
+    return " ".join(folder.name.split())  # one line of classes.txt
+
+
+def _refuse_equal_labels(classes: Sequence[tuple[Path, str]]) -> None:
+    seen: dict[tuple[str, str], Path] = {}
+    for path, part in classes:
+        other = seen.setdefault((part, _label_of(path)), path)
+        if other != path:
+            raise DataError(
+                f"{str(other)!r} and {str(path)!r} would be one class: they differ in blanks only; rename one"
+            )
 
 
 def _folders(folder: Path) -> list[str]:

@@ -40,7 +40,7 @@ def to_json(table: QueryTable) -> str:
 def read_fields(path: str | os.PathLike) -> dict[str, Any]:
     """The fields of the query table in the file ``path``; QueryTableError, saying where, if it is none."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, endless digits
         raise QueryTableError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:

@@ -125,7 +125,7 @@ class QueryTable:
             cheapest = min(self.entries, key=lambda e: getattr(e, cost))
             raise BudgetError(
                 f"no configuration costs at most {budget} {UNITS[cost]} (within the other budgets given); the cheapest "
-                f"is {cheapest.configuration} at {getattr(cheapest, cost):.4g} {UNITS[cost]}"
+                f"is {cheapest.configuration} at {_enough(getattr(cheapest, cost))} {UNITS[cost]}"
             )
         return fitting
 
@@ -241,3 +241,9 @@ class QueryTable:
 def _list(names: Sequence[str]) -> str:
     """The first three of ``names``, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _enough(cost: float) -> str:
+    """``cost`` in 4 digits, or in all where 4 are less: as a budget it buys the entry."""
+    text = f"{cost:.4g}"
+    return text if float(text) >= cost else repr(cost)

@@ -55,8 +55,12 @@ def save_checkpoint(
     cfg,
     position: Position,
     processes: Processes = ALONE,
+    order: str = "",
 ) -> Path:
-    """Rank 0 writes the checkpoint of ``position``, atomically; those inside earlier epochs are then removed."""
+    """Rank 0 writes the checkpoint of ``position``, atomically; those inside earlier epochs are then removed.
+
+    ``order`` names the order of the clips in every epoch, which a position inside one depends on.
+    """
     path = checkpoint_path(output_dir, position)
     generators = processes.gather(_random_states())
     if generators is None:
@@ -64,6 +68,7 @@ def save_checkpoint(
     entries = model_entries(model, cfg) | {
         "epoch": position.epoch - 1,  # PySlowFast's: the last complete epoch, from 0
         "iteration": position.iteration,
+        "order": order,
         "optimizer_state": optimizer.state_dict(),
         "scaler_state": scaler.state_dict(),
         "random_states": generators,  # of each rank
@@ -106,10 +111,10 @@ def newest_readable(output_dir: str | os.PathLike) -> tuple[Path, dict] | None:
     return None
 
 
-def check_method(entries: dict, method: Method, cfg, clips_per_iteration: int, path: Path) -> None:
+def check_method(entries: dict, method: Method, cfg, clips_per_iteration: int, path: Path, order: str = "") -> None:
     """CheckpointError unless the checkpoint, of the same space, is of a run that trains by ``method``, that of ``cfg``,
-    and, within an epoch, on batches as large: its position would be another clip. Files of older versions do not say
-    how large theirs were."""
+    and, within an epoch, on batches as large and in the same ``order``: its position would be another clip. Files of
+    older versions say neither."""
     stored_cfg = load_config_text(entries["cfg"])
     stored = replace(Method.from_cfg(stored_cfg, method.space), seed=method.seed)
     remedy = "choose another OUTPUT_DIR, or start from its weights with TRAIN.CHECKPOINT_FILE_PATH"
@@ -119,6 +124,11 @@ def check_method(entries: dict, method: Method, cfg, clips_per_iteration: int, p
             if item.name == "name":  # plain training is ``independent`` at full
                 was, now = method_name(stored_cfg), method_name(cfg)
             raise CheckpointError(f"{path} is of a run with {_KEYS[item.name]} {was}, the config says {now}; {remedy}")
+    if entries.get("iteration") and order and entries.get("order", order) != order:
+        raise CheckpointError(
+            f"{path} was written within an epoch of another training list, or with another RNG_SEED: its position "
+            f"would be other clips; go on with the same, or {remedy}"
+        )
     record = entries.get("training_provenance", {})
     if not (entries.get("iteration") and {"clips", "iterations"} <= record.keys()):
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +108,8 @@ class _Run:
         self.sampler = EpochSampler(len(clips), cfg.RNG_SEED, 0, size, rank=rank, world_size=world_size)
         self.loader = train_loader(clips, self.sampler, cfg)
         self.per_epoch = self.sampler.num_batches
+        names = "\n".join(os.path.basename(entry.path) for entry in lists.train)  # the folder may move
+        self.order = hashlib.sha256(os.fsencode(f"{cfg.RNG_SEED}\n{names}")).hexdigest()
         self.progress = Progress(self.per_epoch, cfg.SOLVER.MAX_EPOCH, size * world_size, model.space.full)
 
     def resume(self) -> Position:
@@ -115,7 +119,7 @@ class _Run:
         if found:
             path, entries = found
             check_space(entries, self.model, path)
-            check_method(entries, self.method, self.cfg, self.progress.clips, path)
+            check_method(entries, self.method, self.cfg, self.progress.clips, path, self.order)
             position = restore(path, entries, self.model, self.optimizer, self.scaler, self.processes)
             self.seconds = self.model.training_provenance.get("seconds", math.nan)
             _logger.info("going on from %s: %d epochs and %d iterations done", path, position.epoch, position.iteration)
@@ -130,7 +134,7 @@ class _Run:
         clips = iterations * self.progress.clips
         self.model.training_provenance = training_provenance(self.cfg, self.method, iterations, clips, self.seconds)
         path = save_checkpoint(
-            self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position, self.processes
+            self.cfg.OUTPUT_DIR, self.model, self.optimizer, self.scaler, self.cfg, position, self.processes, self.order
         )
         self.processes.wait()  # nobody ends, and so ends the others, while rank 0 writes
         return path

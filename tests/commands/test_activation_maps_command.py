@@ -59,6 +59,14 @@ def test_picture_and_video_show_one_class(tiny_run, video, tmp_path, monkeypatch
     assert again == (found, found)
 
 
+def test_the_input_is_kept(tiny_run, video, capfd):
+    for option in ("--output", "--video"):
+        assert main(["--model", str(tiny_run), "--input", video, option, video]) == 1
+        assert "would be overwritten" in "".join(capfd.readouterr())
+    with open_video(video) as kept:
+        assert kept.num_frames > 1
+
+
 def test_default_class_and_configurations(tiny_run, video, tmp_path, capfd):
     outputs = []
     for extra in ([], ["--configurations", "full", "smallest"], ["--class", "0"], ["--class", "1"], ["--class", "2"]):

@@ -174,3 +174,12 @@ def test_ctrl_c_finishes_the_files(folder, video, tmp_path):
     frames = len(decode_all(output))
     assert 0 < frames < 60
     assert json.loads((tmp_path / "out.summary.json").read_text())["frames"] == frames
+
+
+def test_the_input_is_kept(folder, video, tmp_path, capsys):
+    before = video.read_bytes()
+    for output, options in ((video, ()), (tmp_path / "out.mp4", ("--log", video)), (tmp_path / "out.jsonl", ())):
+        assert demo(folder, video, output, *options) == 1
+        assert "would be overwritten" in "".join(capsys.readouterr())
+    assert video.read_bytes() == before
+    assert not list(tmp_path.iterdir())

@@ -77,3 +77,13 @@ def test_wrong_usage(tiny_run, capsys):
     for words in (["--max-gmacs", "1", "--configuration", "1.0-32-4"], ["--views", "ten"]):
         with pytest.raises(SystemExit, match="2"):
             main(["x.mp4", "--model", str(tiny_run), *words])
+
+
+def test_inputs_are_kept(tiny_run, some, tmp_path, capsys):
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"{some / 'a, b.MP4'} 0\n")
+    for given, output in ((some, some / "a, b.MP4"), (listed, listed)):
+        before = output.read_bytes()
+        assert main(["--model", str(tiny_run), str(given), "--output", str(output)]) == 1
+        assert "would be overwritten" in "".join(capsys.readouterr())
+        assert output.read_bytes() == before

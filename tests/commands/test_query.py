@@ -174,3 +174,20 @@ def test_the_script_needs_no_torch(runs):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "query table: 3 configurations" in done.stdout
+
+
+def test_a_table_is_kept(runs, query):
+    before = (runs / "plain.json").read_bytes()
+    assert main([str(runs / "plain.json"), "--max-gmacs", "60", "--output", str(runs / "plain.json")]) == 1
+    assert (runs / "plain.json").read_bytes() == before
+
+
+def test_the_named_cost_is_a_budget_that_does(tmp_path):
+    exact = QueryTable((Entry(A, 0.000950048, 30.0, 60.0),), "top1", {})
+    with pytest.raises(mn.BudgetError) as raised:
+        exact.best(max_gmacs=0.00095)
+    named = re.search(r"cheapest is \S+ at (\S+) GMACs", str(raised.value))[1]
+    assert exact.best(max_gmacs=float(named)).configuration == A
+    exact.save(tmp_path / "table.json")
+    (tmp_path / "table.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "table.json").read_bytes())  # an editor's mark
+    assert QueryTable.load(tmp_path / "table.json") == exact

@@ -37,9 +37,9 @@ def test_ground_truth_of_both_versions(write):
 
 
 def test_key_frames_without_boxes_or_actions(write):
-    rows = read_ground_truth(write("a,1\na,2,,,,,\na,3,,,,,,\na,4,0.1,0.1,0.2,0.2,,5\n"))
+    rows = read_ground_truth(write("a,1\na,2,,,,,\na,3,,,,,,\na,4,0.1,0.1,0.2,0.2,,5\na,4,0.1,0.1,0.2,0.2,-1,5\n"))
     assert [key.second for key in rows.frames] == [1, 2, 3, 4]
-    assert (rows.frame.tolist(), rows.actions.tolist(), rows.persons.tolist()) == ([3], [0], [5])
+    assert (rows.frame.tolist(), rows.actions.tolist(), rows.persons.tolist()) == ([3, 3], [0, 0], [5, 5])
 
 
 def test_detections_and_detector_boxes(write):

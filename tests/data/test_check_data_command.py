@@ -81,3 +81,11 @@ def test_folders_of_videos(videos, tmp_path, capsys):
     paths = [json.loads(line)["path"] for line in said.out.splitlines()]
     assert paths == [f"{tmp_path}/a.mp4", f"{tmp_path}/b/one.MP4"]
     assert said.err == "2 files, 0 unusable; 50 frames, 0.00 hours of video\n"
+
+
+def test_a_list_is_kept(videos, tmp_path, caplog):
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"{videos[0]} 0\n")
+    assert main([str(listed), "--workers", "1", "--unusable", str(listed)]) == 1
+    assert "would be overwritten" in caplog.text
+    assert listed.read_text() == f"{videos[0]} 0\n"

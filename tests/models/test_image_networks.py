@@ -335,6 +335,14 @@ class TestConfig:
         some = mn.extract_dense(calibrated(model, configuration), configuration)
         assert [m.out_channels for m in some.modules() if isinstance(m, nn.Conv2d)][-1] == active(2048, 1.37 / 2)
 
+    def test_scaled_up_mobilenet_v2(self):
+        """Its last convolution too, which torchvision widens."""
+        overrides = ["MUTUALNET.WIDTH", [1.0, 2.0], "IMAGE.WIDTH_FACTOR", 2.0]
+        one = mn.Configuration(1.0, CROP)
+        dense = mn.extract_dense(calibrated(build_image_network("mobilenet_v2", *overrides), one), one).state_dict()
+        published = torchvision.models.mobilenet_v2(num_classes=CLASSES).state_dict()
+        assert [value.shape for value in dense.values()] == [value.shape for value in published.values()]
+
     def test_scaled_up_wide_resnet(self):
         overrides = ["MUTUALNET.WIDTH", [1.0, 2.0], "IMAGE.WIDTH_FACTOR", 2.0]
         model, one = build_image_network("wide_resnet", *overrides), mn.Configuration(1.0, CROP)

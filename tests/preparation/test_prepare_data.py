@@ -1,6 +1,7 @@
 """tools/prepare_data.py: folders of every kind, what is left out, what is written."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import mutualnet3d as mn
 from mutualnet3d.commands.prepare import main
 from mutualnet3d.data import build_entries
 from mutualnet3d.data.check import VideoReport, check_video
+from mutualnet3d.errors import DataError
 from mutualnet3d.preparation import Machine, checking, choose_settings
 from mutualnet3d.preparation.folder import find_videos
 
@@ -230,3 +232,31 @@ def test_only_names_of_videos_are_looked_at(videos):
     found = find_videos(videos)
     assert found.others == {".txt": 1}
     assert (found.labels, found.given, len(found.videos)) == (("run 走る", "walk, slowly"), False, 12)
+
+
+def test_other_folders_beside_the_parts(files, tmp_path):
+    for number, file in enumerate(files):
+        path = tmp_path / "in" / ("train", "val")[number % 2] / ("run", "walk")[number // 2 % 2] / f"{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, path)
+    (tmp_path / "in" / "annotations").mkdir()
+    (tmp_path / "in" / "annotations" / "classes.txt").write_text("run\nwalk\n")
+    found = find_videos(tmp_path / "in")
+    assert (found.given, found.labels, found.empty) == (True, ("run", "walk"), ("annotations",))
+    assert len(found.videos) == len(files)
+
+
+def test_why_a_class_has_no_video_is_said(files, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(files[0], tmp_path / "in" / name / "same.mp4")
+    assert prepare(tmp_path / "in", tmp_path / "out") == 1
+    assert re.search(r"2 of 2 classes have no video .*a/same\.mp4: the same file", capsys.readouterr().out)
+
+
+def test_classes_that_differ_in_blanks_only(files, tmp_path):
+    for number, name in enumerate(("a b", "a  b", "c")):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(files[number], tmp_path / "in" / name)
+    with pytest.raises(DataError, match=r"'.*a  b' and '.*a b' would be one class"):
+        find_videos(tmp_path / "in")

@@ -180,6 +180,22 @@ def test_checkpoint_of_another_config(tiny_data, uninterrupted, tmp_path, overri
     assert "checkpoint_epoch_00001.pyth" in str(raised.value)
 
 
+@pytest.mark.parametrize("change", ["list", "seed", "nothing but the folder"])
+def test_within_an_epoch_the_order_of_the_clips_stays(cfg, tiny_data, change, tmp_path):
+    run(cfg, stop_after=2)
+    moved = tmp_path / "lists"
+    shutil.copytree(tiny_data, moved)
+    lines = (moved / "train.csv").read_text().replace(f"{tiny_data}/", f"{moved}/").splitlines()
+    cfg.DATA.PATH_TO_DATA_DIR = str(moved)
+    (moved / "train.csv").write_text("\n".join(lines[:-1] if change == "list" else lines) + "\n")
+    if change == "nothing but the folder":
+        assert run(cfg) == 2 * ITERATIONS - 2
+        return
+    cfg.RNG_SEED += change == "seed"
+    with pytest.raises(CheckpointError, match=r"iteration_000002.*another training list, or with another RNG_SEED"):
+        run(cfg)
+
+
 def test_the_config_has_the_say_over_learning_rate_and_decay(cfg, uninterrupted, tmp_path):
     shutil.copytree(uninterrupted, tmp_path / "output")
     checkpoint_path(cfg.OUTPUT_DIR, Position(2)).unlink()

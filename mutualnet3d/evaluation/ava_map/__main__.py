@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mutualnet3d.data.ava_files import read_detections, read_exclusions, read_ground_truth, read_label_map
 from mutualnet3d.evaluation.ava_map.metric import MATCHING_IOU, OFFICIAL_LIMIT, DetectionAccuracy, ava_map
-from mutualnet3d.files import write_text
+from mutualnet3d.files import refuse_overwriting, write_text
 from mutualnet3d.guard import guarded
 
 
@@ -18,6 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
 
     def body() -> None:
+        refuse_overwriting(
+            [arguments.output],
+            [arguments.groundtruth, arguments.detections, arguments.labelmap, arguments.exclusions],
+        )
         accuracy = ava_map(
             read_ground_truth(arguments.groundtruth),
             read_detections(arguments.detections),

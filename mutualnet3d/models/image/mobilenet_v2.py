@@ -36,8 +36,11 @@ class MobileNetV2(ImageNetwork, Backbone):
                 outputs |= dict.fromkeys(layers, expanded)
                 inputs |= dict.fromkeys((*layers[2:], project), expanded)  # the first two are expansion and BatchNorm
         last = f"features.{len(self.features) - 1}"
-        outputs |= dict.fromkeys((f"{last}.0", f"{last}.1"), Channels.fixed(self.last_channel))
-        inputs["classifier.1"] = Channels.fixed(self.last_channel)
+        end = Channels.fixed(self.last_channel)
+        if cfg.IMAGE.WIDTH_FACTOR > 1:  # torchvision widens it then, and at width 1.0 it is the published one
+            end = Channels.slim(self.last_channel, divisor=self.space.divisor)
+        outputs |= dict.fromkeys((f"{last}.0", f"{last}.1"), end)
+        inputs["classifier.1"] = end
         self.slim(ImageRule(self.space.divisor, "features.0.0", "classifier.1", inputs, outputs))
 
     def _expanded(self, block: InvertedResidual) -> Channels:
