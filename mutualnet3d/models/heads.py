@@ -69,7 +69,8 @@ class RoIHead(nn.Module):
         pooled = []
         for feature, rois in zip(features, boxes, strict=True):
             frame = feature.mean(2)
-            frame = frame.to(torch.promote_types(frame.dtype, torch.float32))  # autocast's types would move the boxes
+            if any(map(torch.is_autocast_enabled, _AUTOCAST_DEVICES)):  # its types would move the boxes
+                frame = frame.float()
             regions = roi_align(
                 frame, rois.to(frame), self.resolution, 1 / self.scale_factor, sampling_ratio=0, aligned=self.aligned
             )
