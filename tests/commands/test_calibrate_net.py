@@ -40,6 +40,14 @@ def test_a_configuration_is_added_and_the_rest_stays(trained, model, tiny_data, 
     assert evaluate(words("--model", model, "--configurations", NEW, "OUTPUT_DIR", model.parent / "tested")) == 0
 
 
+def test_the_folder_of_a_run_stands_for_its_model_file(model):
+    assert main(words("--model", model.parent, "--configurations", NEW)) == 0
+    assert NEW in mn.load_model(model).calibrated
+    tested = model.parent / "tested"
+    assert evaluate(words("--model", model.parent, "--configurations", NEW, "OUTPUT_DIR", tested)) == 0
+    assert mn.QueryTable.load(tested / "query_table.json").entries[0].configuration == NEW
+
+
 def test_the_model_file_is_read_once(model, monkeypatch):
     read, paths = torch.load, []
     monkeypatch.setattr(torch, "load", lambda path, **options: (paths.append(path), read(path, **options))[1])
