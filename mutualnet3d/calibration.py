@@ -111,8 +111,10 @@ def _compute(
             "no batches to calibrate on; pass an iterable with at least one batch of training clips or images"
         )
     common = _pooled(common, processes)
-    pooled = {configuration: _pooled(collected[configuration], processes) for configuration in configurations}
-    seen = {c: [own if own.count else shared for own, shared in zip(pooled[c], common, strict=True)] for c in pooled}
+    seen = {
+        c: [own if own.count else shared for own, shared in zip(_pooled(collected[c], processes), common, strict=True)]
+        for c in configurations
+    }
     for configuration, statistics in seen.items():  # all of them, before any is stored
         if not all(torch.isfinite(each.mean).all() and torch.isfinite(each.var).all() for each in statistics):
             raise ValueError(f"statistics of {configuration} are not finite: the clips or the weights hold nan or inf")

@@ -67,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         setup_logging()
         prepare_cpu()
-        refuse_overwriting([arguments.output, arguments.video], [arguments.input, arguments.localization])
+        refuse_overwriting(
+            [arguments.output, arguments.video], [arguments.input, arguments.localization, arguments.list]
+        )
         file = ModelFile(arguments.model)
         path = file.path
         cfg = file.config(arguments.overrides, arguments.cfg_files)

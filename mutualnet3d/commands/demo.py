@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, stop: list) -> None:
-    refuse_overwriting([arguments.output, log_of(arguments)], [arguments.input, arguments.boxes])
+    refuse_overwriting([arguments.output, log_of(arguments)], [arguments.input, arguments.boxes, arguments.class_names])
     deployment = open_named(arguments.directory, arguments)
     if deployment.preprocessing.clip is None:
         raise DeploymentError(

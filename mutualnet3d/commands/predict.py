@@ -56,7 +56,7 @@ def _predict(arguments: argparse.Namespace, budget: dict) -> None:
     deployment = _open(arguments)
     kind = is_image if deployment.preprocessing.clip is None else is_video
     files = list_videos(arguments.files, arguments.prefix, kinds=[kind])
-    refuse_overwriting([arguments.output], [*arguments.files, *files])
+    refuse_overwriting([arguments.output], [*arguments.files, *files, arguments.class_names])
     views = arguments.views or _views_of(deployment)
     predictor = AdaptivePredictor(deployment)
     entry = predictor.choose(**budget)

@@ -83,11 +83,9 @@ def _is_cut_off(content: bytes) -> bool:
     position = content.find(b"\xff", 2)
     while 0 <= position < len(content) - 1:
         marker = content[position + 1]
-        if marker == 0xD9:  # the end, and no scan: what is wrong, OpenCV finds
-            return False
         if marker == 0xDA:  # of a scan, in whose data every other FF is followed by 0 or the number of a restart
             return content.find(b"\xff\xd9", position) < 0
         filled = marker == 0xFF  # bytes FF may precede a marker
         position += 1 if filled else 2 + int.from_bytes(content[position + 2 : position + 4], "big")
         position = content.find(b"\xff", position)
-    return True
+    return False  # no scan: what is wrong, OpenCV finds

@@ -31,8 +31,8 @@ class TorchRunner(Runner):
         self._dtype = getattr(torch, target.precision)
         graph = copy.deepcopy(network.graph).eval().to(target.device, self._dtype)
         if classifier := _classifier(graph):
-            unrounded = copy.deepcopy(network.graph.get_submodule(classifier)).eval().to(target.device)
-            graph.set_submodule(classifier, Float32Linear.from_linear(unrounded))
+            unrounded = copy.deepcopy(network.graph.get_submodule(classifier))
+            graph.set_submodule(classifier, Float32Linear.from_linear(unrounded).to(target.device))
         for layer in graph.modules():
             weight = getattr(layer, "weight", None)
             if isinstance(weight, torch.Tensor) and weight.ndim in _LAYOUTS:

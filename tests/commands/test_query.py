@@ -176,7 +176,7 @@ def test_the_script_needs_no_torch(runs):
     assert "query table: 3 configurations" in done.stdout
 
 
-def test_a_table_is_kept(runs, query):
+def test_a_table_is_kept(runs):
     before = (runs / "plain.json").read_bytes()
     assert main([str(runs / "plain.json"), "--max-gmacs", "60", "--output", str(runs / "plain.json")]) == 1
     assert (runs / "plain.json").read_bytes() == before
