@@ -36,7 +36,8 @@ IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of ima
                          # highest width: with MUTUALNET.WIDTH [1.0, 2.0] it must be 2.0, so that width 1.0 is the
                          # published network
   DEPTH: 28              # wide_resnet: convolutions, 6 n + 4
-  WIDEN_FACTOR: 10       # wide_resnet: the stages have 16, 32 and 64 channels times this
+  WIDEN_FACTOR: 10.0     # wide_resnet: the stages have 16, 32 and 64 channels times this
+  STEM_STRIDE: 1         # wide_resnet: of the first convolution; 2: a quarter of the pixels in every layer
   AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the
                          # centre of TEST_CROP_SIZE from a shorter side of TEST_CROP_SIZE / DATA.IN_VAL_CROP_RATIO
   DOWNLOAD: False        # TRAIN.DATASET cifar10 and cifar100: True fetches the files where they are not there
@@ -61,6 +62,10 @@ QUERY_TABLE:             # a network that is not adaptive (MUTUALNET.ENABLE Fals
 
 TRAIN:
   MIXED_PRECISION_DTYPE: bfloat16 # with TRAIN.MIXED_PRECISION: bfloat16 | float16 (scales the loss)
+
+DATA_LOADER:
+  CACHE_GB: 0.0          # GB of decoded frames of training videos, or images, that every process that reads them keeps:
+                         # NUM_WORKERS each, or with 0 workers the one; for small data sets, not AVA; 0 = off
 
 SOLVER:
   ZERO_WD_DEPTHWISE: False # True: no weight decay of depthwise convolutions, as the paper trains MobileNets

@@ -32,7 +32,7 @@ def check_config(cfg: CfgNode) -> None:
 
 
 def _check_machine(cfg: CfgNode) -> None:
-    at_least(cfg, 0, "NUM_GPUS", "SHARD_ID", "DATA_LOADER.NUM_WORKERS", "RNG_SEED")
+    at_least(cfg, 0, "NUM_GPUS", "SHARD_ID", "DATA_LOADER.NUM_WORKERS", "DATA_LOADER.CACHE_GB", "RNG_SEED")
     at_least(cfg, 1, "NUM_SHARDS", "LOG_PERIOD")
     require(
         cfg.SHARD_ID < cfg.NUM_SHARDS,

@@ -1,4 +1,8 @@
-"""What happens to the pixels of images: random views for training, the centre for tests, both by torchvision."""
+"""What happens to the pixels of images: random views for training, the centre for tests.
+
+Whatever scales pixels is torchvision's. Views that are only cut and mirrored are cut as those of videos are: an image
+of 32 x 32 pixels would spend ten times as long in torchvision's transforms.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from mutualnet3d.data.transforms import TrainTransform, random_crop_and_flip
 from mutualnet3d.errors import ConfigError
 
-# From the side of the crop in pixels to the random transforms of a preset, mirroring aside.
-PRESETS: dict[str, Callable[[int], list[v2.Transform]]] = {
-    "none": lambda crop: [],
-    "cifar": lambda crop: [v2.RandomCrop(crop, padding=4)],
+PRESETS = ("none", "cifar", "resnet", "mobile")
+_PADDING = {"none": 0, "cifar": 4}  # black pixels on every side of the centre view, of which a window is then cut
+# From the side of the crop in pixels to the random transforms of the other presets, mirroring aside.
+_TRANSFORMS: dict[str, Callable[[int], list[v2.Transform]]] = {
     "resnet": lambda crop: [v2.RandomResizedCrop(crop, scale=(0.08, 1.0), antialias=True)],
     "mobile": lambda crop: [
         v2.RandomResizedCrop(crop, scale=(0.25, 1.0), antialias=True),
@@ -22,7 +27,6 @@ PRESETS: dict[str, Callable[[int], list[v2.Transform]]] = {
     ],
 }
 _LONGEST_SIDE = 8  # times the shorter one, of which more than the centre square is left
-_FROM_THE_CENTRE = ("none", "cifar")  # presets that start from the centre view, not from the whole image
 
 
 class Augmentation:
@@ -40,9 +44,10 @@ class Augmentation:
     def __init__(self, preset: str, crop: int, short_side: int, flip: bool):
         if preset not in PRESETS:
             raise ConfigError(f"IMAGE.AUGMENTATION is {preset!r}; it must be one of {', '.join(PRESETS)}")
-        self._centre = (short_side, crop) if preset in _FROM_THE_CENTRE else None
-        steps = PRESETS[preset](crop) + ([v2.RandomHorizontalFlip()] if flip else [])
-        self._transform = v2.Compose(steps) if steps else None
+        self._preset, self._short_side = preset, short_side
+        self._window = TrainTransform((crop, crop), crop, flip)
+        if preset in _TRANSFORMS:
+            self._transform = v2.Compose(_TRANSFORMS[preset](crop) + ([v2.RandomHorizontalFlip()] if flip else []))
 
     @classmethod
     def from_cfg(cls, cfg) -> Augmentation:
@@ -53,10 +58,10 @@ class Augmentation:
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A view of ``image``, uint8 (H, W, 3): uint8 (crop, crop, 3). Draws come from ``rng`` alone; torch's global
         random numbers, which its transforms take, are left as they were."""
-        if self._centre is not None:
-            image = centre_view(image, *self._centre)
-        if self._transform is None:
-            return image
+        if self._preset in _PADDING:
+            view, border = centre_view(image, self._short_side, self._window.crop), _PADDING[self._preset]
+            padded = np.pad(view, ((border, border), (border, border), (0, 0)))
+            return random_crop_and_flip(padded[None], self._window, rng)[0]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(rng.integers(2**63)))
             view = self._transform(_planes(image))

@@ -13,6 +13,7 @@ from mutualnet3d.data.charades_list import charades_list, read_charades
 from mutualnet3d.data.image_lists import cifar_files, has_folder, read_cifar, read_image_folder, split_folder
 from mutualnet3d.data.kinetics import LabelledVideo, TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import read_list
+from mutualnet3d.data.memory import KeptInMemory
 from mutualnet3d.errors import ConfigError
 from mutualnet3d.files import sha256
 
@@ -26,20 +27,24 @@ def build_entries(cfg, split: str) -> Entries:
     """Videos, images or key frames of ``split``: "train" and "val" belong to TRAIN.DATASET, "test" to TEST.DATASET.
 
     "synthetic" renders its files into DATA.PATH_TO_DATA_DIR first, where they are not there yet. "imagenet" is any
-    folder of class folders of images.
+    folder of class folders of images. With DATA_LOADER.CACHE_GB the frames of "train" stay in memory once decoded.
 
     Raises:
-        ConfigError: no such data set, or one that does not fit to MODEL.ARCH, DATA.MULTI_LABEL, DETECTION.ENABLE or the
-            other one.
+        ConfigError: no such data set, or one that does not fit to MODEL.ARCH, DATA.MULTI_LABEL, DETECTION.ENABLE, the
+            other one or DATA_LOADER.CACHE_GB.
         DataError: naming file and line, see ``read_list``, ``read_charades``, ``read_key_frames``,
             ``read_image_folder``, ``read_cifar``.
     """
     name = _dataset_name(cfg, split)
-    if name == "synthetic":
-        from mutualnet3d.data.synthetic import ensure_dataset
-
-        return read_list(cfg, split, prefix=ensure_dataset(cfg))
-    return _READERS[name](cfg, split)
+    entries = _READERS[name](cfg, split)
+    room = cfg.DATA_LOADER.CACHE_GB * 1e9
+    if not room or split != "train":
+        return entries
+    if isinstance(entries, KeyFrameTable):
+        raise ConfigError(
+            f"DATA_LOADER.CACHE_GB is {cfg.DATA_LOADER.CACHE_GB}, and movies are not kept in memory; set it to 0"
+        )
+    return KeptInMemory(entries, room)
 
 
 def train_dataset(entries: Entries, cfg, seed: int) -> TrainClips | DetectionClips:
@@ -60,7 +65,7 @@ def describe_list(entries: Entries, cfg, split: str) -> dict[str, str]:
     name = _dataset_name(cfg, split)
     if name == "imagenet":
         folder = split_folder(cfg, split)
-        text = "".join(f"{Path(path).relative_to(folder).as_posix()} {label}\n" for path, label in entries)
+        text = "".join(f"{Path(e.path).relative_to(folder).as_posix()} {e.label}\n" for e in entries)
         return {"list": str(folder), "list_sha256": hashlib.sha256(os.fsencode(text)).hexdigest()}
     files = _list_files(name, cfg, split)
     return {"list": ", ".join(map(str, files)), "list_sha256": ", ".join(map(sha256, files))}
@@ -86,8 +91,15 @@ def _list_files(name: str, cfg, split: str) -> tuple[Path, ...]:
     return (Path(cfg.DATA.PATH_TO_DATA_DIR) / f"{split}.csv",)
 
 
+def _read_synthetic(cfg, split: str) -> Entries:
+    from mutualnet3d.data.synthetic import ensure_dataset
+
+    return read_list(cfg, split, prefix=ensure_dataset(cfg))
+
+
 _READERS = {
     "kinetics": read_list,
+    "synthetic": _read_synthetic,
     "charades": read_charades,
     "ava": read_key_frames,
     "imagenet": read_image_folder,

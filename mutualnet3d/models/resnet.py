@@ -20,7 +20,7 @@ torch.fx.wrap("ungroup_frames")
 
 _logger = logging.getLogger(__name__)
 
-STAGE_DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+STAGE_DEPTHS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 def pyslowfast_blocks():

@@ -127,7 +127,7 @@ def test_the_presets():
 
 
 def test_the_config_knows_the_presets():
-    assert tuple(PRESETS) == AUGMENTATIONS
+    assert PRESETS == AUGMENTATIONS
 
 
 def test_views_do_not_change_what_they_are_cut_from():
