@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import torch
 from torchvision.transforms import v2
@@ -60,7 +61,7 @@ class Augmentation:
         random numbers, which its transforms take, are left as they were."""
         if self._preset in _PADDING:
             view, border = centre_view(image, self._short_side, self._window.crop), _PADDING[self._preset]
-            padded = np.pad(view, ((border, border), (border, border), (0, 0)))
+            padded = cv2.copyMakeBorder(view, *4 * (border,), cv2.BORDER_CONSTANT)
             return random_crop_and_flip(padded[None], self._window, rng)[0]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(rng.integers(2**63)))

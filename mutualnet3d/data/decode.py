@@ -69,14 +69,19 @@ class VideoReader(ABC):
             VideoError: the frames cannot be decoded.
             IndexError: an index lies outside [0, num_frames).
         """
+        wanted = self._wanted(indices)
+        decoded = self._decode(np.unique(wanted).tolist(), short_side)
+        return np.stack([decoded[index] for index in wanted.tolist()])
+
+    def _wanted(self, indices) -> np.ndarray:
+        """``indices`` as int64, one after another. Raises IndexError, see :meth:`frames`."""
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
         if wanted.size == 0:
             raise IndexError(f"{self.path}: frames() was asked for no frame at all; give at least one index")
         if wanted.min() < 0 or wanted.max() >= self.num_frames:
             asked, last = f"{wanted.min()}..{wanted.max()}", self.num_frames - 1
             raise IndexError(f"{self.path}: frames {asked} were asked for, the video has 0..{last}")
-        decoded = self._decode(np.unique(wanted).tolist(), short_side)
-        return np.stack([decoded[index] for index in wanted.tolist()])
+        return wanted
 
     def all_frames(self) -> Iterator[np.ndarray]:
         """Every frame from the first on, uint8 (H, W, 3), RGB, upright; decoded once, one held at a time.

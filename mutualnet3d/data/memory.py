@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mutualnet3d.data.decode import VideoReader, resize
+from mutualnet3d.data.decode import VideoReader, resize, scaled_size
 from mutualnet3d.errors import VideoError
 
 
@@ -34,6 +34,12 @@ class FramesInMemory(VideoReader):
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def frames(self, indices, short_side: int | None = None) -> np.ndarray:
+        """See :meth:`VideoReader.frames`; always a copy."""
+        if scaled_size(*self.size, short_side) != tuple(self.size):
+            return super().frames(indices, short_side)
+        return self._frames[self._wanted(indices)]
 
     def _decode(self, wanted: list[int], short_side: int | None) -> dict[int, np.ndarray]:
         return {index: resize(self._frames[index], short_side) for index in wanted}
