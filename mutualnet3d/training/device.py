@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable
 
 import torch
@@ -13,6 +14,8 @@ from mutualnet3d.errors import ConfigError
 from mutualnet3d.layers import SlimmableConv2d, SlimmableConv3d
 from mutualnet3d.methods import Method
 from mutualnet3d.models.space import space_from_config
+
+_logger = logging.getLogger(__name__)
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,7 +48,13 @@ def to_device(model: torch.nn.Module, cfg) -> torch.nn.Module:
 
 
 def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.AbstractContextManager]:
-    """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION."""
+    """The context of forward passes: autocast to TRAIN.MIXED_PRECISION_DTYPE with TRAIN.MIXED_PRECISION.
+
+    Where the processor only imitates it, a warning says so.
+
+    Raises:
+        ConfigError: torch would compute wrong gradients at this precision.
+    """
     if not cfg.TRAIN.MIXED_PRECISION:
         return contextlib.nullcontext
     method = Method.from_cfg(cfg, space_from_config(cfg))
@@ -55,6 +64,12 @@ def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.Abstrac
             "this run trains configurations of 2; leave 2 out of MUTUALNET.TEMPORAL, or train in float32 "
             "(TRAIN.MIXED_PRECISION False)"
         )
+    if device.type == "cpu" and not _has_instructions(_dtype(cfg)):
+        _logger.warning(
+            "this processor has no instructions for %s, and imitating it takes many times as long as float32: set "
+            "TRAIN.MIXED_PRECISION False",
+            cfg.TRAIN.MIXED_PRECISION_DTYPE,
+        )
     return functools.partial(torch.autocast, device.type, dtype=_dtype(cfg))
 
 
@@ -62,6 +77,12 @@ def build_scaler(cfg, device: torch.device) -> torch.amp.GradScaler:
     """Loss scaling, which float16 needs; disabled, and so the identity, otherwise."""
     enabled = cfg.TRAIN.MIXED_PRECISION and _dtype(cfg) is torch.float16
     return torch.amp.GradScaler(device.type, enabled=enabled)
+
+
+def _has_instructions(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes convolutions of ``dtype`` on this CPU, as torch asks it."""
+    asks = torch.ops.mkldnn
+    return asks._is_mkldnn_bf16_supported() if dtype is torch.bfloat16 else asks._is_mkldnn_fp16_supported()
 
 
 def _dtype(cfg) -> torch.dtype:

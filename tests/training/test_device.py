@@ -36,6 +36,20 @@ def test_mixed_precision(name, dtype, scaled):
     assert build_scaler(cfg, CPU).is_enabled() == scaled
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_processor_that_only_imitates_a_precision_is_named(name, supported, monkeypatch, caplog):
+    question = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}[name]
+    monkeypatch.setattr(torch.ops.mkldnn, question, lambda: supported)
+    cfg = load_config(SLOW, ["TRAIN.MIXED_PRECISION", True, "TRAIN.MIXED_PRECISION_DTYPE", name])
+    build_autocast(cfg, CPU)
+    warned = f"no instructions for {name}" in caplog.text
+    assert warned is not supported
+    caplog.clear()
+    build_autocast(cfg, torch.device("cuda"))
+    assert not caplog.text
+
+
 MUTUALNET = ("MUTUALNET.ENABLE", True, "MUTUALNET.METHOD")
 
 
