@@ -71,15 +71,13 @@ class KeptInMemory(Sequence):
     def open(self, index: int, backend: str) -> VideoReader:
         """The video at ``index``, from memory where it is there. Raises VideoError."""
         entry = self._entries[index]
-        if index not in self._kept:
-            if index in self._refused or not self._read(index, backend):
-                self._refused.add(index)
-                return entry.open(backend)
-        return FramesInMemory(*self._kept[index], entry.path)
+        if not (index in self._kept or index in self._refused or self._read(index, entry, backend)):
+            self._refused.add(index)
+        return FramesInMemory(*self._kept[index], entry.path) if index in self._kept else entry.open(backend)
 
-    def _read(self, index: int, backend: str) -> bool:
-        """Keep the frames of a video; False where they do not fit or do not all decode."""
-        with self._entries[index].open(backend) as video:
+    def _read(self, index: int, entry, backend: str) -> bool:
+        """Keep the frames of ``entry``; False where they do not fit or do not all decode."""
+        with entry.open(backend) as video:
             try:
                 height, width = video.size
                 size = video.num_frames * height * width * 3

@@ -38,9 +38,20 @@ SMALLER = {
     ),
 }
 AS_PRINTED = "CIFAR/MN_WRN28_10"  # the command with this word needs no change, and has a test of its own
-UNSHOWN = {  # scripts that no page shows -> words; {clips}: folder of real clips
+UNSHOWN = {  # scripts that no page shows -> words; {data}: tiny videos, {clips}: folder of real clips
     "key_frames.py": ["--seconds", 3, "--frames", 8, "--rate", 1, "--count", 3],
     "kernel_cache.py": ["--cfg", RECIPE, "--steps", 1, "--rounds", 1, "TRAIN.BATCH_SIZE", 2, *OVERRIDES],
+    "kept_in_memory.py": [
+        "--cfg",
+        RECIPE,
+        "--rounds",
+        1,
+        "TRAIN.BATCH_SIZE",
+        2,
+        *OVERRIDES,
+        "DATA.PATH_TO_DATA_DIR",
+        "{data}",
+    ],
     "mutual_step.py": [
         *("--cfg", ROOT / "configs/Demo/MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST)
     ],
@@ -55,6 +66,7 @@ SAYS = {
     "grid_evaluation.py": r"2 videos: evaluating 2 configuration.* \| [\d.]+ \|(.*\n)*decoding +[\d.]+ ms",
     "key_frames.py": r"movie: training, anywhere: [\d.]+ ms per key frame",
     "kernel_cache.py": r"its own number / ours \| [\d.]+ \|",
+    "kept_in_memory.py": r"from files / from memory, processor \| [\d.]+ \|",
     "mutual_step.py": r"slow: mutual step / plain step .* \| [\d.]+ \|",
     "mutual_step.py slowfast": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
     "mutual_step.py --memory": r"peak resident memory: plain \d+ MiB, mutual \d+ MiB\nratio [\d.]+, at most 1\.05",
