@@ -9,12 +9,13 @@
 | ``slimmable`` | a list of widths, all at full resolution | S-Net, arXiv 1812.08928 |
 
 The first configuration of an iteration learns the labels. The others, the sub-networks, learn its prediction, or the
-labels too.
+labels too: always, or until it knows enough to teach.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Method:
             ``auto`` = labels for ``slimmable``, as S-Net was trained, full for the others.
         fixed: of ``independent``, the configuration.
         widths: of ``slimmable``, ascending; the last is the highest of the space.
+        label_epochs: epochs at the beginning in which sub-networks learn the labels, whatever ``teacher`` is: a
+            network that has learnt nothing teaches nothing. 0 in the paper.
 
     Raises:
         ConfigurationError: ``fixed`` or one of ``widths`` is missing or outside the space.
@@ -66,6 +69,7 @@ class Method:
     teacher: str = "auto"
     fixed: Configuration | None = None
     widths: tuple[float, ...] = ()
+    label_epochs: float = 0.0
 
     def __post_init__(self) -> None:
         for given, known in ((self.name, METHODS), (self.smallest, SMALLEST), (self.teacher, TEACHERS)):
@@ -97,6 +101,7 @@ class Method:
             node.TEACHER,
             Configuration.parse(node.FIXED) if node.FIXED else None,
             tuple(node.WIDTHS_TRAINED),
+            node.LABEL_EPOCHS,
         )
 
     @property
@@ -118,10 +123,10 @@ class Method:
         """
         return self.slots[0] == Slot(self.space.full.width, self._full_resolution)
 
-    @property
-    def learns_labels(self) -> bool:
-        """Whether sub-networks learn the labels and not the prediction of the first configuration."""
-        return self.teacher == "labels" or (self.teacher == "auto" and self.name == "slimmable")
+    def learns_labels(self, epoch: float = math.inf) -> bool:
+        """Whether sub-networks learn the labels and not the prediction of the first configuration, when ``epoch``
+        epochs are done; default: in the end."""
+        return epoch < self.label_epochs or self.teacher == "labels" or (self.teacher == "auto" and self.name == "slimmable")
 
     @property
     def slots(self) -> tuple[Slot, ...]:

@@ -78,9 +78,13 @@ def test_where_the_smallest_runs():
 
 
 def test_who_teaches_and_who_is_judged():
-    assert [n for n in METHODS if method(n).learns_labels] == ["slimmable"]
-    assert not method("slimmable", teacher="full").learns_labels
-    assert method("mutual", teacher="labels").learns_labels
+    assert [n for n in METHODS if method(n).learns_labels()] == ["slimmable"]
+    assert not method("slimmable", teacher="full").learns_labels()
+    assert method("mutual", teacher="labels").learns_labels()
+    late = method("mutual", label_epochs=2.5)
+    assert [late.learns_labels(epoch) for epoch in (0, 2.4, 2.5, 9)] == [True, True, False, False]
+    assert not late.learns_labels()
+    assert not method("mutual").learns_labels(0)
     assert {n: method(n).reference for n in METHODS} == dict.fromkeys(METHODS, VIDEO.full) | {"independent": FIXED}
     assert [n for n in METHODS if not method(n).updates_full] == ["multiscale", "independent"]
     assert method("independent", fixed=VIDEO.full).updates_full

@@ -21,6 +21,7 @@ NAMES = {
     "kl_1": "mutual, KL terms x 1",
     "kl_third": "mutual, KL terms x 0.33",
     "labels": "mutual, labels in place of KL",
+    "kl_alone": "mutual, KL terms from the first epoch",
     "random_2": "mutual, 2 random sub-networks",
     "smallest_lowest": "mutual, the smallest at the lowest resolution",
     "smallest_full": "mutual, the smallest at full resolution",

@@ -20,10 +20,13 @@ VARIANTS = {  # of mutual training
     "kl_1": ("MUTUALNET.DISTILL_WEIGHT", 1.0),
     "kl_third": ("MUTUALNET.DISTILL_WEIGHT", 0.33),
     "labels": ("MUTUALNET.TEACHER", "labels"),
+    "kl_alone": ("MUTUALNET.LABEL_EPOCHS", 0),
     "random_2": ("MUTUALNET.NUM_RANDOM", 2),
     "smallest_lowest": ("MUTUALNET.SMALLEST", "lowest"),
     "smallest_full": ("MUTUALNET.SMALLEST", "full"),
-    "paper": ("MUTUALNET.DISTILL_WEIGHT", 1.0, "MUTUALNET.SMALLEST", "lowest"),  # as the paper trains videos
+    "paper": (  # as the paper trains videos
+        *("MUTUALNET.DISTILL_WEIGHT", 1.0, "MUTUALNET.SMALLEST", "lowest", "MUTUALNET.LABEL_EPOCHS", 0),
+    ),
 }
 LISTS = ("train", "val", "test")
 
@@ -38,6 +41,8 @@ class Study:
         budgets: configurations that are compared, full first: of one network in the shared arms, of a network each in
             ``independent``.
         epochs: of every run.
+        label_epochs: epochs at the beginning in which the sub-networks of all shared arms learn labels: full, which
+            teaches them afterwards, knows nothing yet.
         folds: parts of the data; each is the test list of a run that is trained on the others. 0: the recipe's lists.
         data: folder below MUTUALNET3D_DATA; empty: rendered into the output folder.
     """
@@ -47,6 +52,7 @@ class Study:
     words: tuple
     budgets: tuple[str, ...]
     epochs: int
+    label_epochs: int = 0
     folds: int = 0
     data: str = ""
 
@@ -70,7 +76,7 @@ GENERATED = Study(
     "generated",
     "MN_SLOW_SMALL.yaml",
     (
-        *(*VIDEO, "TRAIN.BATCH_SIZE", 32),
+        *VIDEO,
         *("TRAIN.DATASET", "synthetic", "TEST.DATASET", "synthetic", "MODEL.NUM_CLASSES", 10),
         *("SYNTHETIC.DIFFICULTY", "hard", "SYNTHETIC.NUM_TRAIN", 200, "SYNTHETIC.NUM_TEST", 60, "SYNTHETIC.NUM_VAL", 5),
         *("SYNTHETIC.SIZE", [56, 56], "SYNTHETIC.NUM_FRAMES", 10, "DATA.SAMPLING_RATE", 1, "DATA.RANDOM_FLIP", False),
@@ -78,6 +84,7 @@ GENERATED = Study(
     ),
     _budgets(32, 40, 48),
     epochs=20,
+    label_epochs=10,
 )
 MINI8 = Study(
     "mini8",
@@ -183,11 +190,12 @@ def trials(study: Study, seeds: Sequence[int], arms: Sequence[str], data: Sequen
 
 def _networks(study: Study, arm: str) -> list[tuple[str, tuple, tuple[str, ...]]]:
     """(name, overrides, configurations to evaluate) of each network that ``arm`` trains."""
-    method = ("MUTUALNET.METHOD", arm)
-    if arm == "mutual" or arm in VARIANTS:  # the smallest as in the paper's study of images, whose default it is there
-        method = ("MUTUALNET.METHOD", "mutual", "MUTUALNET.SMALLEST", "random", *VARIANTS.get(arm, ()))
     if arm == "independent":
-        return [(text, (*method, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
+        return [(text, ("MUTUALNET.METHOD", arm, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
+    method = ("MUTUALNET.METHOD", arm, "MUTUALNET.LABEL_EPOCHS", study.label_epochs)
+    if arm == "mutual" or arm in VARIANTS:  # the smallest as in the paper's study of images, whose default it is there
+        shared = ("MUTUALNET.METHOD", "mutual", *method[2:], "MUTUALNET.SMALLEST", "random")
+        method = (*shared, *VARIANTS.get(arm, ()))
     return [("", method, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
 
 

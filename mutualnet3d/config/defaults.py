@@ -27,6 +27,8 @@ MUTUALNET:
                          # videos, random for images
   TEACHER: auto          # sub-networks learn full (the first configuration's prediction) | labels | auto = labels for
                          # METHOD slimmable, full for the others
+  LABEL_EPOCHS: 0.0      # epochs at the beginning in which sub-networks learn labels, before full teaches; 0 = the
+                         # paper. In a short training full knows nothing for a good part of it
   FIXED: ""              # METHOD independent: the configuration, such as "0.63-142-3"
   WIDTHS_TRAINED: []     # METHOD slimmable: widths, ascending; the last is the highest of WIDTH
   DISTILL_WEIGHT: 1.0    # factor on the losses of the sub-networks; 1.0 = the paper's plain sum

@@ -75,6 +75,7 @@ def check_method(cfg: CfgNode) -> None:
     one_of(cfg, METHODS, "MUTUALNET.METHOD")
     one_of(cfg, SMALLEST, "MUTUALNET.SMALLEST")
     one_of(cfg, TEACHERS, "MUTUALNET.TEACHER")
+    at_least(cfg, 0, "MUTUALNET.LABEL_EPOCHS")
     method = f"MUTUALNET.METHOD is {node.METHOD}"
     require(
         node.ENABLE or node.METHOD == "mutual",

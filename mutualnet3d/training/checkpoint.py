@@ -29,6 +29,7 @@ _KEYS = {
     "teacher": "MUTUALNET.TEACHER",
     "fixed": "MUTUALNET.FIXED",
     "widths": "MUTUALNET.WIDTHS_TRAINED",
+    "label_epochs": "MUTUALNET.LABEL_EPOCHS",
 }
 _logger = logging.getLogger(__name__)
 

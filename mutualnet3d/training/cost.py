@@ -78,9 +78,12 @@ def training_provenance(cfg, method: Method, iterations: int, clips: int, second
     left out if unknown (nan), which they are where a run goes on from a checkpoint of an older version.
     """
     known = {} if math.isnan(seconds) else {"seconds": round(seconds, 3)}
+    teacher = "labels" if method.learns_labels() or len(method.slots) == 1 else "full"
+    if teacher == "full" and method.label_epochs:
+        teacher = f"labels for {method.label_epochs:g} epochs, then full"
     return {
         "method": method_name(cfg),
-        "teacher": "labels" if method.learns_labels or len(method.slots) == 1 else "full",
+        "teacher": teacher,
         "iterations": iterations,
         "clips": clips,
         **known,

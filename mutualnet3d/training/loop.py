@@ -191,7 +191,7 @@ class _Run:
             self.loss,
             boxes=batch_on_device.boxes if self.cfg.DETECTION.ENABLE else None,
             distill_weight=self.cfg.MUTUALNET.DISTILL_WEIGHT,
-            learn_labels=self.method.learns_labels,
+            learn_labels=self.method.learns_labels(epoch + iteration / self.per_epoch),
             autocast=self.autocast,
             scale=lambda loss: self.scaler.scale(share * loss),
         )

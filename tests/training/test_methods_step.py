@@ -38,7 +38,7 @@ def test_gradient_is_that_of_separate_networks(start, name, teacher):
     configurations = method.draw(3)
     model = copy.deepcopy(start[0])
     losses, logits = mutual_backward(
-        model, start[1], LABELS, configurations, build_loss(tiny_cfg()), learn_labels=method.learns_labels
+        model, start[1], LABELS, configurations, build_loss(tiny_cfg()), learn_labels=method.learns_labels()
     )
     target, expected = None, {}
     for number, configuration in enumerate(configurations):  # a network of its own each time
