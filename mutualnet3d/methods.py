@@ -126,7 +126,8 @@ class Method:
     def learns_labels(self, epoch: float = math.inf) -> bool:
         """Whether sub-networks learn the labels and not the prediction of the first configuration, when ``epoch``
         epochs are done; default: in the end."""
-        return epoch < self.label_epochs or self.teacher == "labels" or (self.teacher == "auto" and self.name == "slimmable")
+        always = self.teacher == "labels" or (self.teacher == "auto" and self.name == "slimmable")
+        return always or epoch < self.label_epochs
 
     @property
     def slots(self) -> tuple[Slot, ...]:

@@ -68,6 +68,8 @@ METHOD = ["MUTUALNET.ENABLE", True, "MUTUALNET.METHOD"]
         (["MUTUALNET.DIVISOR", 0], "MUTUALNET.DIVISOR"),
         (["MUTUALNET.METHOD", "ours"], "MUTUALNET.METHOD is 'ours'; it must be one of mutual, usnet"),
         (["MUTUALNET.SMALLEST", "first"], "MUTUALNET.SMALLEST is 'first'.*auto, lowest, random, full"),
+        (["MUTUALNET.LABEL_EPOCHS", -1], "MUTUALNET.LABEL_EPOCHS is -1.0; it must be at least 0"),
+        (["DATA_LOADER.CACHE_GB", -0.5], "DATA_LOADER.CACHE_GB is -0.5; it must be at least 0"),
         (["MUTUALNET.TEACHER", "ema"], "MUTUALNET.TEACHER is 'ema'.*auto, full, labels"),
         (["MUTUALNET.METHOD", "usnet"], "METHOD is usnet and MUTUALNET.ENABLE False.*set MUTUALNET.ENABLE True"),
         ([*METHOD, "usnet", "MUTUALNET.SMALLEST", "lowest"], "SMALLEST is 'lowest' and .*belongs to METHOD mutual"),

@@ -208,3 +208,18 @@ def test_labels_in_place_of_a_teacher(tiny_data, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "output" / "log.jsonl").read_text().splitlines()]
     losses = [line["loss_smallest"] for line in lines if line["type"] == "train"]
     assert losses[0] == pytest.approx(np.log(3), abs=0.5)  # cross-entropy of three classes, not a divergence near 0
+
+
+def test_labels_until_full_can_teach(tiny_data, tmp_path):
+    keys = ["MUTUALNET.LABEL_EPOCHS", 1.5, "MUTUALNET.NUM_RANDOM", 0, "TEST.ENABLE", False, "SOLVER.BASE_LR", 0.0]
+    assert main(words(tiny_data, tmp_path, *keys, "SOLVER.WARMUP_EPOCHS", 0, "SOLVER.COSINE_END_LR", 0.0)) == 0
+    assert mn.load_model(tmp_path / "model.pyth").training_provenance["teacher"] == "labels for 1.5 epochs, then full"
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss_smallest"] for line in lines if line["type"] == "train"]
+    assert len(losses) == 8  # 2 epochs of 4 iterations, by a network that learns nothing
+    assert min(losses[:6]) > np.log(3) / 2
+    assert max(losses[6:]) < np.log(3) / 4
+    places = ["DATA.PATH_TO_DATA_DIR", str(tiny_data), "OUTPUT_DIR", str(tmp_path)]
+    other = tiny_cfg(*places, "MUTUALNET.NUM_RANDOM", 0, "MUTUALNET.LABEL_EPOCHS", 1.0)
+    with pytest.raises(CheckpointError, match=r"LABEL_EPOCHS 1\.5, the config says 1\.0"):
+        train(mn.build_model(other), other)
