@@ -92,6 +92,7 @@ MINI8 = Study(
     (*VIDEO, "DATA.TRAIN_JITTER_SCALES", [52, 64]),
     _budgets(32, 40, 48),
     epochs=20,
+    label_epochs=10,
     folds=3,
     data="jhmdb",
 )
