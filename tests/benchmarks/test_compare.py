@@ -48,7 +48,7 @@ def test_arms_differ_in_the_method_alone(study, kept):
         assert Path(cfg.OUTPUT_DIR) == Path("out") / trial.run.name
         cfg.MUTUALNET.METHOD, cfg.MUTUALNET.FIXED, cfg.QUERY_TABLE.CONFIGURATIONS, cfg.OUTPUT_DIR = "mutual", "", [], ""
         assert ("random" if trial.arm == "mutual" else "auto") == cfg.MUTUALNET.SMALLEST
-        assert cfg.MUTUALNET.LABEL_EPOCHS == (0 if trial.arm == "independent" else study.label_epochs)
+        assert (0 if trial.arm == "independent" else study.label_epochs) == cfg.MUTUALNET.LABEL_EPOCHS
         cfg.MUTUALNET.SMALLEST, cfg.MUTUALNET.LABEL_EPOCHS = "auto", 0.0
     assert len({cfg.dump() for cfg in cfgs}) == 1
     for name, words in studies.VARIANTS.items():
