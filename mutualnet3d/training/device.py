@@ -64,7 +64,7 @@ def build_autocast(cfg, device: torch.device) -> Callable[[], contextlib.Abstrac
             "this run trains configurations of 2; leave 2 out of MUTUALNET.TEMPORAL, or train in float32 "
             "(TRAIN.MIXED_PRECISION False)"
         )
-    if device.type == "cpu" and not _has_instructions(_dtype(cfg)):
+    if device.type == "cpu" and torch.backends.mkldnn.is_available() and not _has_instructions(_dtype(cfg)):
         _logger.warning(
             "this processor has no instructions for %s, and imitating it takes many times as long as float32: set "
             "TRAIN.MIXED_PRECISION False",
