@@ -3,8 +3,9 @@
     python benchmarks/learning/compare.py --output outputs/compare [--study generated] [--seeds 0 1 2] [--small]
 
 Studies: ``generated`` (rendered videos, no data needed), ``mini8`` (real clips, folds) and ``cifar`` (images), whose
-data are those of MUTUALNET3D_DATA. All runs have the same data, network and number of epochs. ``--arms`` may name
-variants of mutual training too: ``kl_1``, ``kl_third`` (the weight of the KL terms), ``labels`` (in their place),
+data are those of MUTUALNET3D_DATA; and where it is named ``generated_larger``, a larger network for hours. All runs of a
+study have the same data, network and number of epochs. ``--arms`` may name variants of mutual training too: ``kl_1``,
+``kl_third`` (the weight of the KL terms), ``labels`` (in their place), ``kl_alone`` (without labels before them),
 ``random_2``, ``smallest_lowest``, ``smallest_full`` (where the smallest runs), ``paper`` (as the paper trains videos).
 Finished runs are kept, an interrupted one goes on; the folder of the study then holds ``results.csv``,
 ``trainings.csv``, ``page.md`` and ``accuracy_gmacs.png``.
@@ -22,11 +23,13 @@ from runs import finish, in_a_process
 from statistics_effect import add_effects
 from studies import ARMS, STUDIES, VARIANTS, Study, prepare, small, trials
 
+THREE = ("generated", "mini8", "cifar")
+
 
 def main(argv: Sequence[str] | None = None, execute=in_a_process) -> int:
     """``execute``: how a run is made; tests pass their own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="all of them by default")
+    parser.add_argument("--study", choices=STUDIES, nargs="+", default=THREE, help=f"default: {' '.join(THREE)}")
     parser.add_argument("--output", type=Path, required=True, help="folder; each study gets one of its name in it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", choices=(*ARMS, *VARIANTS), nargs="+", default=list(ARMS))

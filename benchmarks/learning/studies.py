@@ -86,6 +86,13 @@ GENERATED = Study(
     epochs=20,
     label_epochs=10,
 )
+LARGER = replace(  # the larger network, twice as long
+    GENERATED,
+    name="generated_larger",
+    words=(*GENERATED.words, "RESNET.DEPTH", 18, "RESNET.NUM_BLOCK_TEMP_KERNEL", [[2], [2], [2], [2]]),
+    epochs=40,
+    label_epochs=0,
+)
 MINI8 = Study(
     "mini8",
     "MN_SLOW_SMALL.yaml",
@@ -104,13 +111,13 @@ CIFAR = Study(
     epochs=60,
     data="cifar10_jpeg_mini",
 )
-STUDIES = {study.name: study for study in (GENERATED, MINI8, CIFAR)}
+STUDIES = {study.name: study for study in (GENERATED, MINI8, CIFAR, LARGER)}
 
 
 def small(study: Study) -> Study:
     """A test of the machinery in a minute: one epoch, few clips, the largest and the smallest budget."""
     few = ["LOG_PERIOD", 1, "CALIBRATION.NUM_BATCHES", 1, "CALIBRATION.NUM_CLIPS", 0, "BN.NUM_BATCHES_PRECISE", 1]
-    if study is GENERATED:
+    if not study.data:
         few += ["SYNTHETIC.NUM_TRAIN", 2, "SYNTHETIC.NUM_VAL", 1, "SYNTHETIC.NUM_TEST", 2, "TRAIN.BATCH_SIZE", 8]
     chosen = (study.budgets[0], study.budgets[-1])
     return replace(study, words=(*study.words, *few), budgets=chosen, epochs=1, folds=min(study.folds, 2))
@@ -193,11 +200,11 @@ def _networks(study: Study, arm: str) -> list[tuple[str, tuple, tuple[str, ...]]
     """(name, overrides, configurations to evaluate) of each network that ``arm`` trains."""
     if arm == "independent":
         return [(text, ("MUTUALNET.METHOD", arm, "MUTUALNET.FIXED", text), (text,)) for text in study.budgets]
-    method = ("MUTUALNET.METHOD", arm, "MUTUALNET.LABEL_EPOCHS", study.label_epochs)
-    if arm == "mutual" or arm in VARIANTS:  # the smallest as in the paper's study of images, whose default it is there
-        shared = ("MUTUALNET.METHOD", "mutual", *method[2:], "MUTUALNET.SMALLEST", "random")
-        method = (*shared, *VARIANTS.get(arm, ()))
-    return [("", method, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
+    method = "mutual" if arm in VARIANTS else arm
+    words = ("MUTUALNET.METHOD", method, "MUTUALNET.LABEL_EPOCHS", study.label_epochs)
+    if method == "mutual":  # the smallest as in the paper's study of images, whose default it is there
+        words += ("MUTUALNET.SMALLEST", "random", *VARIANTS.get(arm, ()))
+    return [("", words, tuple(dict.fromkeys((*study.budgets, *(at_full(study) if arm == "usnet" else ())))))]
 
 
 def at_full(study: Study) -> tuple[str, ...]:

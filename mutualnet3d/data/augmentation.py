@@ -45,9 +45,9 @@ class Augmentation:
     def __init__(self, preset: str, crop: int, short_side: int, flip: bool):
         if preset not in PRESETS:
             raise ConfigError(f"IMAGE.AUGMENTATION is {preset!r}; it must be one of {', '.join(PRESETS)}")
-        self._preset, self._short_side = preset, short_side
-        self._window = TrainTransform((crop, crop), crop, flip)
-        if preset in _TRANSFORMS:
+        self._short_side, self._window = short_side, TrainTransform((crop, crop), crop, flip)
+        self._border = _PADDING.get(preset)
+        if self._border is None:
             self._transform = v2.Compose(_TRANSFORMS[preset](crop) + ([v2.RandomHorizontalFlip()] if flip else []))
 
     @classmethod
@@ -59,9 +59,9 @@ class Augmentation:
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A view of ``image``, uint8 (H, W, 3): uint8 (crop, crop, 3). Draws come from ``rng`` alone; torch's global
         random numbers, which its transforms take, are left as they were."""
-        if self._preset in _PADDING:
-            view, border = centre_view(image, self._short_side, self._window.crop), _PADDING[self._preset]
-            padded = cv2.copyMakeBorder(view, *4 * (border,), cv2.BORDER_CONSTANT)
+        if self._border is not None:
+            view = centre_view(image, self._short_side, self._window.crop)
+            padded = cv2.copyMakeBorder(view, *4 * (self._border,), cv2.BORDER_CONSTANT)
             return random_crop_and_flip(padded[None], self._window, rng)[0]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(rng.integers(2**63)))

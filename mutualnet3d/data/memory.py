@@ -92,7 +92,7 @@ class KeptInMemory(Sequence):
 
 
 class KeptEntry:
-    """An entry of :class:`KeptInMemory`: ``path``, ``label``, ``clip_label`` and all else are the list's own."""
+    """An entry of :class:`KeptInMemory`; what it opens may be in memory, all else is the list's own."""
 
     def __init__(self, memory: KeptInMemory, index: int, entry):
         self._memory, self._index, self._entry = memory, index, entry

@@ -46,6 +46,13 @@ def keys(table):
     return [(entry.video, entry.second) for entry in table]
 
 
+def test_movies_are_not_kept_in_memory(ava):
+    ava.DATA_LOADER.CACHE_GB = 1.0
+    assert len(build_entries(ava, "val"))
+    with pytest.raises(ConfigError, match=r"CACHE_GB is 1\.0, and movies are not kept in memory; set it to 0"):
+        build_entries(ava, "train")
+
+
 def test_training_key_frames(ava):
     table = build_entries(ava, "train")
     assert keys(table) == [("one", 1), ("one", 2), ("two", 2), ("two", 3)]

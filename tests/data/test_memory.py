@@ -43,6 +43,8 @@ def test_what_does_not_fit_is_read_every_time(entries, cfg, opened):
         for index in (0, 1):
             with kept[index].open("pyav") as video:
                 assert (video.num_frames, video.path) == (20 + index, entries[index].path)
+                with pytest.raises(IndexError, match=r"frames -1..-1 were asked for"):
+                    video.frames([-1])
     assert opened == [entries[0].path] + [entries[1].path] * 4  # once to see how large it is
 
 
