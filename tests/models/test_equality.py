@@ -127,6 +127,16 @@ class TestSlow:
         ours = shake(build("slow", 2, 64, "RESNET.WIDTH_PER_GROUP", 8, *blocks))
         compare(ours, create_slow(8, 2, 2, model_depth=101), "slow", clip_of(2, 64), slow_views)
 
+    @pytest.mark.parametrize(("depth", "blocks"), [(10, 1), (18, 2)])
+    def test_depths_that_they_do_not_list(self, depth, blocks, monkeypatch):
+        """pytorchvideo builds any, if its table of depths names it."""
+        from pytorchvideo.models import resnet
+
+        monkeypatch.setitem(resnet._MODEL_STAGE_DEPTH, depth, (blocks,) * 4)
+        keys = ["RESNET.DEPTH", depth, "RESNET.NUM_BLOCK_TEMP_KERNEL", [[blocks]] * 4, "RESNET.WIDTH_PER_GROUP", 8]
+        theirs = create_slow(8, 4, 2, model_depth=depth)
+        compare(shake(build("slow", 4, 64, *keys)), theirs, "slow", clip_of(4, 64), slow_views)
+
     def test_detection_strides_and_dilations(self):
         keys = [
             *("RESNET.SPATIAL_STRIDES", [[1], [2], [2], [1]], "RESNET.SPATIAL_DILATIONS", [[1], [1], [1], [2]]),
