@@ -3,8 +3,8 @@
     python benchmarks/learning/compare.py --output outputs/compare [--study generated] [--seeds 0 1 2] [--small]
 
 Studies: ``generated`` (rendered videos, no data needed), ``mini8`` (real clips, folds) and ``cifar`` (images), whose
-data are those of MUTUALNET3D_DATA; and where it is named ``generated_larger``, a larger network for hours. All runs of a
-study have the same data, network and number of epochs. ``--arms`` may name variants of mutual training too: ``kl_1``,
+data are those of MUTUALNET3D_DATA; and where it is named ``generated_larger``, a larger network for hours. All runs of
+a study have the same data, network and number of epochs. ``--arms`` may name variants of mutual training too: ``kl_1``,
 ``kl_third`` (the weight of the KL terms), ``labels`` (in their place), ``kl_alone`` (without labels before them),
 ``random_2``, ``smallest_lowest``, ``smallest_full`` (where the smallest runs), ``paper`` (as the paper trains videos).
 Finished runs are kept, an interrupted one goes on; the folder of the study then holds ``results.csv``,

@@ -39,6 +39,7 @@ IMAGE:                   # MODEL.ARCH mobilenet_v1 and the other networks of ima
                          # published network
   DEPTH: 28              # wide_resnet: convolutions, 6 n + 4
   WIDEN_FACTOR: 10       # wide_resnet: the stages have 16, 32 and 64 channels times this
+  STEM_STRIDE: 1         # wide_resnet: of the first convolution; 2: a quarter of the pixels in every layer
   AUGMENTATION: resnet   # of training images: none | cifar | resnet | mobile; see data/augmentation.py. Tests cut the
                          # centre of TEST_CROP_SIZE from a shorter side of TEST_CROP_SIZE / DATA.IN_VAL_CROP_RATIO
   DOWNLOAD: False        # TRAIN.DATASET cifar10 and cifar100: True fetches the files where they are not there

@@ -62,7 +62,7 @@ def _check_image_network(cfg: CfgNode) -> None:
             else f"{arch} cannot be built wider than it is: its highest must be at most 1"
         ),
     )
-    at_least(cfg, 1, "IMAGE.WIDEN_FACTOR")
+    at_least(cfg, 1, "IMAGE.WIDEN_FACTOR", "IMAGE.STEM_STRIDE")
     require(
         cfg.IMAGE.DEPTH >= 10 and cfg.IMAGE.DEPTH % 6 == 4,
         f"IMAGE.DEPTH is {cfg.IMAGE.DEPTH}; a wide ResNet has 6 n + 4 convolutions: 10, 16, 22, 28, 40",

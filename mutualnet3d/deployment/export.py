@@ -16,6 +16,7 @@ from mutualnet3d.deployment.clips import Clips
 from mutualnet3d.deployment.conversion import require_no_boxes
 from mutualnet3d.deployment.extras import optional_module
 from mutualnet3d.deployment.manifest import MANIFEST_FILE, SUFFIXES, ExportedNetwork, Manifest
+from mutualnet3d.deployment.openvino_runner import precisions_here
 from mutualnet3d.deployment.parity import measure_parity
 from mutualnet3d.deployment.runner import Runner
 from mutualnet3d.deployment.target import BACKENDS, Target
@@ -42,7 +43,8 @@ class ExportPlan:
     Attributes:
         configurations: at least one, each in the query table.
         formats: of ``torch`` (safetensors), ``onnx``, ``openvino``, ``torch_export``.
-        precisions: that parity and latency are measured in, at least one for each format; files hold float32 weights.
+        precisions: that parity and latency are measured in, each format in those that this CPU has for it (OpenVINO's
+            bfloat16 needs one with bfloat16), at least one; files hold float32 weights.
         crop: side of the views in pixels; None is the test crop.
         latency: whether to measure it.
         threads: see :class:`Target`.
@@ -77,7 +79,7 @@ class ExportPlan:
         for precision in self.precisions:
             if not any(precision in self._checked_in(form) for form in self.formats):
                 raise DeploymentError(
-                    f"precision {precision!r}: no backend of {', '.join(self.formats)} has it on CPUs"
+                    f"precision {precision!r}: no backend of {', '.join(self.formats)} has it on this CPU"
                 )
         if self.crop is not None and self.crop < 1:
             raise DeploymentError(f"crop {self.crop} must be at least 1 pixel")
@@ -93,8 +95,10 @@ class ExportPlan:
 
 
 def _precisions_of(form: str) -> tuple[str, ...]:
-    """What files of a format can be run in on a CPU."""
+    """What files of a format can be run in on this CPU."""
     backend = BACKEND_OF.get(form)
+    if backend == "openvino":
+        return precisions_here()
     return BACKENDS[backend][0] if backend else ("float32",)
 
 

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
+def precisions_here() -> tuple[str, ...]:
+    """float32, and bfloat16 where OpenVINO says that this CPU has it."""
+    has_bfloat16 = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(_HINTS) if has_bfloat16 else ("float32",)
+
+
 class OpenVinoRunner(Runner):
     """``model`` is OpenVINO's model in memory, or the file of one (``.xml`` or ``.onnx``)."""
 
     def __init__(self, model: openvino.Model | str | os.PathLike, description: Description, target: Target):
         super().__init__(description, target)
         core = openvino_core()
-        if target.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if target.precision not in precisions_here():
             raise DeploymentError("precision 'bfloat16': OpenVINO says that this CPU does not have it; use 'float32'")
         if isinstance(model, (str, os.PathLike)):
             model = core.read_model(os.fspath(model))

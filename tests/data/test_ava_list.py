@@ -48,7 +48,7 @@ def keys(table):
 
 def test_movies_are_not_kept_in_memory(ava):
     ava.DATA_LOADER.CACHE_GB = 1.0
-    assert len(build_entries(ava, "val"))
+    assert len(build_entries(ava, "test"))
     with pytest.raises(ConfigError, match=r"CACHE_GB is 1\.0, and movies are not kept in memory; set it to 0"):
         build_entries(ava, "train")
 

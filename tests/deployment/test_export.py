@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import onnx
 import openvino
@@ -11,9 +12,11 @@ import torch
 
 import mutualnet3d as mn
 from mutualnet3d.commands.export import main
-from mutualnet3d.deployment import parity, trained
+from mutualnet3d.deployment import Target, openvino_runner, parity, trained
 from mutualnet3d.deployment.clips import parity_clips
+from mutualnet3d.deployment.export import ExportPlan
 from mutualnet3d.deployment.manifest import Manifest
+from mutualnet3d.deployment.openvino_runner import precisions_here
 from mutualnet3d.layers import slimmable_norms
 from mutualnet3d.query_table import Entry
 from tests.deployment.networks import Network, relative, write_run
@@ -49,7 +52,7 @@ def test_the_manifest_says_what_is_there(export_directory, run_directory, networ
         assert each.opset == (20 if each.format == "onnx" else None)
         side = 30  # both configurations
         assert each.inputs == {"slow": ("N", 3, each.configuration.temporal, side, side), "fast": ("N", 3, 16, 48, 48)}
-        precisions = {"torch": 2, "openvino": 2, "onnx": 1, "torch_export": 1}[each.format]
+        precisions = {"torch": 2, "openvino": len(precisions_here()), "onnx": 1, "torch_export": 1}[each.format]
         assert [p.batch for p in each.parity] == [1, 2] * precisions
         for figure in each.parity:
             assert figure.clips == 4
@@ -82,13 +85,14 @@ def test_the_table_holds_what_was_exported_and_measured(export_directory, run_di
     before = mn.QueryTable.load(run_directory / "query_table.json")
     table = mn.QueryTable.load(export_directory / "query_table.json")
     assert len(table.entries) == 2
-    assert len(table.devices) == 5
+    targets = 2 + len(precisions_here()) + 1  # of torch, OpenVINO, ONNX Runtime
+    assert len(table.devices) == targets
     for entry in table.entries:
         assert (entry.gmacs, entry.accuracy) == (
             before[entry.configuration].gmacs,
             before[entry.configuration].accuracy,
         )
-        assert len(entry.latencies) == 5
+        assert len(entry.latencies) == targets
     assert "torch float32" in table.device
     assert table.provenance["model_sha256"] == before.provenance["model_sha256"]
 
@@ -210,7 +214,7 @@ def test_class_names_travel(tmp_path, networks):
         ),
         (
             ("--formats", "onnx", "--precision", "float32", "bfloat16"),
-            "precision 'bfloat16': no backend of onnx has it on CPUs",
+            "precision 'bfloat16': no backend of onnx has it on this CPU",
         ),
         (("--crop", "0"), "crop 0 must be at least 1 pixel"),
         (("--threads", "0"), "threads 0 must be a whole number"),
@@ -222,6 +226,21 @@ def test_what_cannot_be_exported_is_said(words, message, run_directory, tmp_path
     assert run("--model", run_directory, "--output", tmp_path / "failed", *words) == 1
     assert message in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cpu_without_bfloat16(run_directory, tmp_path, monkeypatch, capsys):
+    """OpenVINO refuses it there, before anything is exported; beside float32 it is left to torch."""
+    monkeypatch.setattr(openvino_runner, "openvino_core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32"]))
+    words = ("--model", run_directory, "--output", tmp_path / "out", "--formats", "torch", "openvino", "--no-latency")
+    assert run(*words, "--precision", "bfloat16") == 1
+    assert "format 'openvino' can be checked in float32, not in bfloat16: add --precision float32" in (
+        capsys.readouterr().out
+    )
+    plan = ExportPlan((mn.Configuration(1.0, 48, 4),), ("torch", "openvino"), ("float32", "bfloat16"), threads=1)
+    assert [target.precision for target in plan.targets("openvino")] == ["float32"]
+    assert [target.precision for target in plan.targets("torch")] == ["float32", "bfloat16"]
+    with pytest.raises(mn.MutualNetError, match="OpenVINO says that this CPU does not have it; use 'float32'"):
+        openvino_runner.OpenVinoRunner("unread.xml", None, Target("openvino", "bfloat16"))
 
 
 def test_a_difference_over_the_tolerance_leaves_nothing(run_directory, tmp_path, monkeypatch, capsys):

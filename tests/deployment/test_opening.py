@@ -10,6 +10,7 @@ import torch
 
 import mutualnet3d as mn
 from mutualnet3d.deployment import Target, open_deployment
+from mutualnet3d.deployment.openvino_runner import precisions_here
 from mutualnet3d.errors import CheckpointError, ConfigurationError, DeploymentError, NotCalibratedError, QueryTableError
 from mutualnet3d.latency import Latency
 from mutualnet3d.layers import slimmable_norms
@@ -20,8 +21,7 @@ TARGETS = {
     ("torch", "float32"): 1e-5,
     ("torch", "bfloat16"): 3e-2,
     ("onnxruntime", "float32"): 1e-5,
-    ("openvino", "float32"): 1e-5,
-    ("openvino", "bfloat16"): 3e-2,
+    **{("openvino", precision): {"float32": 1e-5, "bfloat16": 3e-2}[precision] for precision in precisions_here()},
 }
 
 
@@ -81,7 +81,7 @@ def test_building_does_not_disturb_running_networks(run_directory, networks):
 def test_the_latencies_are_those_of_the_target(export_directory, run_directory, tmp_path):
     tables = {
         target: open_deployment(export_directory, *target, threads=1).table
-        for target in [("torch", "float32"), ("openvino", "bfloat16")]
+        for target in [("torch", "float32"), ("openvino", precisions_here()[-1])]
     }
     for (backend, precision), table in tables.items():
         assert f"{backend} {precision}, 1 thread" in table.device

@@ -22,12 +22,21 @@ class WideResNetBackbone(nn.Module):
         num_classes: K.
         dropout: probability between the convolutions of a block, where the paper has it.
         width_factor: on all channels, the stem's too, which stay multiples of 8.
+        stem_stride: of the first convolution; 1 in the paper. With 2 every layer sees a quarter of the pixels.
     """
 
-    def __init__(self, depth: int, widen: int, num_classes: int, dropout: float = 0.0, width_factor: float = 1.0):
+    def __init__(
+        self,
+        depth: int,
+        widen: int,
+        num_classes: int,
+        dropout: float = 0.0,
+        width_factor: float = 1.0,
+        stem_stride: int = 1,
+    ):
         super().__init__()
         size = make_divisible(STEM * width_factor, 8)
-        self.conv1 = nn.Conv2d(3, size, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, size, 3, stem_stride, 1, bias=False)
         for stage in (1, 2, 3):
             wider, blocks = make_divisible(STEM * widen * 2 ** (stage - 1) * width_factor, 8), []
             for number in range((depth - 4) // 6):
@@ -72,7 +81,7 @@ class WideResNet(ImageNetwork, WideResNetBackbone):
     """A wide ResNet at any configuration of its space.
 
     Args:
-        cfg: a config with MODEL.ARCH ``wide_resnet``, IMAGE.DEPTH, IMAGE.WIDEN_FACTOR and IMAGE.WIDTH_FACTOR.
+        cfg: a config with MODEL.ARCH ``wide_resnet``, IMAGE.DEPTH, WIDEN_FACTOR, WIDTH_FACTOR and STEM_STRIDE.
     """
 
     dense_class = WideResNetBackbone
@@ -80,6 +89,7 @@ class WideResNet(ImageNetwork, WideResNetBackbone):
     def __init__(self, cfg):
         check_common(cfg)
         image, model = cfg.IMAGE, cfg.MODEL
-        super().__init__(image.DEPTH, image.WIDEN_FACTOR, model.NUM_CLASSES, model.DROPOUT_RATE, image.WIDTH_FACTOR)
+        shape = image.DEPTH, image.WIDEN_FACTOR, model.NUM_CLASSES, model.DROPOUT_RATE, image.WIDTH_FACTOR
+        super().__init__(*shape, image.STEM_STRIDE)
         self.configure(cfg)
         self.slim(ImageRule(self.space.divisor, "conv1", "fc"))
