@@ -55,6 +55,7 @@ UNSHOWN = {  # scripts that no page shows -> words; {data}: tiny videos, {clips}
     "mutual_step.py": [
         *("--cfg", ROOT / "configs/Demo/MN_SLOWFAST_SMALL.yaml", "--batch", 2, "--rounds", 1, *SLOWFAST)
     ],
+    "preparing_views.py": ["--batch", 1, "--side", 20, "--frames", 4, "--rounds", 1],
     "view_loader.py": ["--clips", "{clips}", "--rounds", 1, "--gops", 30],
     "train_loader.py": ["--clips", "{clips}", "--items", 2, "--rounds", 1, "--gops", 30, "--workers"],
 }
