@@ -89,14 +89,15 @@ class TestFull:
             network.eval().classifier[3] = nn.Identity()
         assert torch.equal(ours(batch), theirs(batch))
 
-    def test_wide_resnet_by_hand(self):
-        model = build_image_network("wide_resnet").double()
+    @pytest.mark.parametrize("stem_stride", [1, 2])
+    def test_wide_resnet_by_hand(self, stem_stride):
+        model = build_image_network("wide_resnet", "IMAGE.STEM_STRIDE", stem_stride).double()
         state, batch = model.state_dict(), images(dtype=torch.float64)
 
         def norm(x, name):
             return F.relu(F.batch_norm(x, None, None, state[f"{name}.weight"], state[f"{name}.bias"], training=True))
 
-        x = F.conv2d(batch, state["conv1.weight"], padding=1)
+        x = F.conv2d(batch, state["conv1.weight"], stride=stem_stride, padding=1)
         for stage, stride in ((1, 1), (2, 2), (3, 2)):
             for block in range(2):
                 name, step = f"layer{stage}.{block}", stride if block == 0 else 1
@@ -313,6 +314,7 @@ class TestConfig:
             (["MODEL.ARCH", "wide_resnet", "MUTUALNET.WIDTH", [1.0, 2.0]], r"IMAGE.WIDTH_FACTOR is 1.0: set it to 2.0"),
             (["IMAGE.DEPTH", 30], "6 n"),
             (["IMAGE.WIDEN_FACTOR", 0], "at least 1"),
+            (["IMAGE.STEM_STRIDE", 0], "IMAGE.STEM_STRIDE is 0; .* at least 1"),
             (["DETECTION.ENABLE", True], "DETECTION.ENABLE"),
         ],
     )
