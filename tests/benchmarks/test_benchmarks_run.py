@@ -72,6 +72,7 @@ SAYS = {
     "mutual_step.py slowfast": r"nothing shared \| [\d.]+ \|(.*\n)*mutual, nothing shared +[\d.]+ ms on the clock",
     "mutual_step.py --memory": r"peak resident memory: plain \d+ MiB, mutual \d+ MiB\nratio [\d.]+, at most 1\.05",
     "pass_variants.py": r"0\.63-32-4: [\d.]+ s to compile(.*\n)*.*contiguous / ours \|(.*\n)*.*compiled / ours \|",
+    "preparing_views.py": r"20 -> 13 pixels, 4 frames: plain / ours \| [\d.]+ \|",
     "switched.py": r"0\.63-32-4, 1 thread.*: switched in place / dense \| [\d.]+ \|",
     "view_loader.py": r"ours, uint8 \| [\d.]+ \|",
     "train_loader.py": r"loader / ours, processor \| [\d.]+ \|",
