@@ -100,7 +100,7 @@ MINI8 = Study(
     _budgets(32, 40, 48),
     epochs=20,
     label_epochs=10,
-    folds=3,
+    folds=2,
     data="jhmdb",
 )
 CIFAR = Study(
@@ -219,5 +219,5 @@ def at_full(study: Study) -> tuple[str, ...]:
 
 def _schedule(epochs: int) -> tuple:
     """The same for all arms; the first twentieth is warm-up, and nothing is chosen by an evaluation in between."""
-    once = ("TRAIN.EVAL_PERIOD", epochs, "TRAIN.CHECKPOINT_PERIOD", max(epochs // 4, 1))
+    once = ("TRAIN.EVAL_PERIOD", epochs, "TRAIN.CHECKPOINT_PERIOD", max(epochs // 2, 1))
     return ("SOLVER.MAX_EPOCH", epochs, "SOLVER.WARMUP_EPOCHS", 0.05 * epochs, *once)
