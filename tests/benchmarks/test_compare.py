@@ -69,7 +69,7 @@ def test_folds_keep_films_apart_and_test_every_clip_once(shared_data):
         assert sorted(train + test) == sorted(lines)
         films = [{Path(line.split()[0]).stem.rpartition("_c")[0] for line in part} for part in (train, test)]
         assert not films[0] & films[1]
-        assert len(test) == pytest.approx(127, abs=12)
+        assert len(test) == pytest.approx(381 / MINI8.folds, abs=12)
         assert {line.split()[1] for line in test} == {str(label) for label in range(8)}
 
 
