@@ -89,6 +89,10 @@ class ExportPlan:
         backend = BACKEND_OF.get(form)
         return [Target(backend, precision, self.threads) for precision in self._checked_in(form)] if backend else []
 
+    def unchecked_in(self, form: str) -> list[str]:
+        """The precisions of the plan that this CPU does not have for files of a format."""
+        return [precision for precision in self.precisions if precision not in _precisions_of(form)]
+
     def _checked_in(self, form: str) -> list[str]:
         """The precisions that parity of a format is measured in."""
         return [precision for precision in self.precisions if precision in _precisions_of(form)]
@@ -125,6 +129,9 @@ def export(
         require_no_boxes(trained.model.detects)
     for configuration in plan.configurations:
         trained.model.require_statistics(configuration)
+    for form in plan.formats:
+        for precision in plan.unchecked_in(form):
+            _logger.info("%s is not checked in %s, which this CPU does not have for it", form, precision)
     written: list[ExportedNetwork] = []
     runners: dict[Target, dict[Configuration, Runner]] = {}
     networks = show_progress("exporting", len(plan.configurations), "networks")

@@ -230,12 +230,20 @@ def test_what_cannot_be_exported_is_said(words, message, run_directory, tmp_path
 
 def test_a_cpu_without_bfloat16(run_directory, tmp_path, monkeypatch, capsys):
     """OpenVINO refuses it there, before anything is exported; beside float32 it is left to torch."""
-    monkeypatch.setattr(openvino_runner, "openvino_core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32"]))
+    core = openvino_runner.openvino_core()
+    without = SimpleNamespace(
+        get_property=lambda *_: ["FP32"], read_model=core.read_model, compile_model=core.compile_model
+    )
+    monkeypatch.setattr(openvino_runner, "openvino_core", lambda: without)
     words = ("--model", run_directory, "--output", tmp_path / "out", "--formats", "torch", "openvino", "--no-latency")
     assert run(*words, "--precision", "bfloat16") == 1
     assert "format 'openvino' can be checked in float32, not in bfloat16: add --precision float32" in (
         capsys.readouterr().out
     )
+    assert not list(tmp_path.iterdir())
+    chosen = ("--configurations", "0.63-30-2", "--precision", "float32", "bfloat16")
+    assert run(*words, *chosen) == 0
+    assert "openvino is not checked in bfloat16, which this CPU does not have for it" in capsys.readouterr().out
     plan = ExportPlan((mn.Configuration(1.0, 48, 4),), ("torch", "openvino"), ("float32", "bfloat16"), threads=1)
     assert [target.precision for target in plan.targets("openvino")] == ["float32"]
     assert [target.precision for target in plan.targets("torch")] == ["float32", "bfloat16"]
