@@ -85,7 +85,7 @@ class ScoreParts:
         """Delete the files of this rank, and the folder once it is empty."""
         for path in self._paths():
             path.unlink()
-        if self._folder.is_dir() and not any(_NAME.fullmatch(path.name) for path in self._folder.iterdir()):
+        if not any(_NAME.fullmatch(path.name) for path in self._listed()):
             shutil.rmtree(self._folder, ignore_errors=True)  # what a killed process left half-written goes with it
 
     def _load(self) -> None:
@@ -116,10 +116,15 @@ class ScoreParts:
             self._done.update((group, c) for group in groups for c in fresh)
 
     def _paths(self) -> list[Path]:
-        if not self._folder.is_dir():
-            return []
-        own = [p for p in self._folder.iterdir() if (m := _NAME.fullmatch(p.name)) and self._owns(int(m[1]))]
+        own = [p for p in self._listed() if (m := _NAME.fullmatch(p.name)) and self._owns(int(m[1]))]
         return sorted(own)
+
+    def _listed(self) -> list[Path]:
+        """What is in the folder; nothing before the first part, and once another rank has removed it."""
+        try:
+            return list(self._folder.iterdir())
+        except FileNotFoundError:
+            return []
 
     def _owns(self, rank: int) -> bool:
         """Rank 0 also looks after what ranks left that this run does not have."""

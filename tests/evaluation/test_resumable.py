@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -125,6 +126,25 @@ def test_what_a_power_cut_leaves(model, cfg, entries, tmp_path, said):
     equal(evaluate_list(model, entries, CONFIGURATIONS, cfg, path), expected)
     assert f"{second}: cannot be read" in said.text
     assert not path.with_suffix("").exists()
+
+
+@pytest.mark.parametrize("listing", [1, 2])
+def test_another_rank_removes_the_folder_first(tmp_path, monkeypatch, listing):
+    """Ranks remove their parts at the same time: the last look of one may find the folder gone."""
+    folder, original, number = tmp_path / "scores", Path.iterdir, [0]
+    folder.mkdir()
+    mine = parts.ScoreParts(folder, {}, {}, Processes(0, 2))
+
+    def iterdir(path):
+        number[0] += 1
+        if number[0] == listing:
+            shutil.rmtree(folder)
+        return original(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    mine.remove()
+    assert number[0] == 2
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
