@@ -54,13 +54,14 @@ def compare(study: Study, arguments: argparse.Namespace, execute) -> None:
     data = prepare(study, output)
     wanted = trials(study, arguments.seeds, arms, data)
     if not arguments.summary:
-        finish([t.run for t in wanted], output, threads=arguments.threads, jobs=arguments.jobs, execute=execute)
+        order = sorted(wanted, key=lambda trial: (trial.seed, trial.arm == "independent"))  # the long ones first
+        finish([t.run for t in order], output, threads=arguments.threads, jobs=arguments.jobs, execute=execute)
     lacking = {trial.seed for trial in wanted if not trial.run.is_finished(output)}
     finished = [trial for trial in wanted if trial.seed not in lacking]
     if not finished:
         raise SystemExit(f"{output} holds no seed of which all runs are finished; run without --summary")
     outcomes = read(finished, output)
-    add_effects(finished, study.budgets, output, outcomes)
+    add_effects(finished, study.budgets, output, outcomes, threads=arguments.threads, jobs=arguments.jobs)
     write_csv(output / "results.csv", outcomes.results)
     write_csv(output / "trainings.csv", outcomes.trainings)
     print(write_page(study, outcomes, arms, output))

@@ -15,6 +15,11 @@ from mutualnet3d.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 LATE_IMPORTS = ("slowfast.models.resnet_helper", "matplotlib.backends.backend_agg")  # by functions, where needed
+ALLOCATION = {  # glibc keeps freed memory: else the kernel gives every step some thousand pages anew
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 DONE = "finished.json"  # in the folder of a finished run: the command that made it
 
 
@@ -50,18 +55,23 @@ class Run:
 def in_a_process(command: Sequence[str], folder: Path, threads: int) -> None:
     """Run tools/run_net.py; what it says goes to ``process.log`` beside its results.
 
-    The process is a copy of one that has imported everything and done nothing, which saves each run some seconds.
+    The process is one of :func:`copies`, which saves each run some seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when that process imports torch
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mutualnet3d.commands.run", *LATE_IMPORTS])
-    process = context.Process(target=_run_net, args=(list(command), folder / "process.log"))
+    process = copies(threads).Process(target=_run_net, args=(list(command), folder / "process.log"))
     process.start()
     process.join()
     if process.exitcode:
         lines = (folder / "process.log").read_text(encoding="utf-8").splitlines()[-5:]
         raise SystemExit(f"{folder}: the run ended with status {process.exitcode}:\n" + "\n".join(lines))
+
+
+def copies(threads: int):
+    """What makes processes that are copies of one that has imported everything and done nothing."""
+    os.environ |= {**ALLOCATION, **os.environ, "OMP_NUM_THREADS": str(threads)}  # read when that process begins
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mutualnet3d.commands.run", *LATE_IMPORTS])
+    return context
 
 
 def _run_net(command: Sequence[str], log: Path) -> None:

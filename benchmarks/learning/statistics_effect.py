@@ -5,9 +5,11 @@ calibrated at every budget as the mutual one was: what one gets of an ordinary n
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from outcomes import Outcomes, add_scores
+from runs import copies
 from studies import Trial
 
 import mutualnet3d as mn
@@ -23,21 +25,37 @@ from mutualnet3d.training.statistics import calibrate_on_list
 NAMES = {"uncalibrated": "mutual, full's statistics", "switched": "independent full, calibrated"}
 
 
-def add_effects(trials: Sequence[Trial], budgets: Sequence[str], output: Path, outcomes: Outcomes) -> None:
-    """Add the arms of ``NAMES`` to ``outcomes``; scores are kept beside those of the run and made once."""
-    for trial in trials:
-        folder = trial.run.folder(output)
-        if trial.arm == "mutual":
-            name, prepare = "uncalibrated", _uncalibrate
-        elif trial.evaluated == (budgets[0],):
-            name, prepare = "switched", _calibrate
-        else:
-            continue
-        path = folder / f"{name}_scores.npz"
-        if not path.exists():
-            save_scores(path, _test(folder, budgets, prepare))
-        gmacs = {Configuration.parse(row.configuration): row.gmacs for row in outcomes.results}
-        add_scores(outcomes, name, trial, load_scores(path), {c: gmacs[c] for c in map(Configuration.parse, budgets)})
+def add_effects(
+    trials: Sequence[Trial], budgets: Sequence[str], output: Path, outcomes: Outcomes, *, threads: int, jobs: int
+) -> None:
+    """Add the arms of ``NAMES`` to ``outcomes``; scores are kept beside those of the run and made once, ``jobs`` at a
+    time."""
+    named = [(trial, name) for trial in trials if (name := _effect(trial, budgets))]
+    lacking = [(t.run.folder(output), name) for t, name in named if not _scores(t.run.folder(output), name).exists()]
+    if lacking:
+        with ProcessPoolExecutor(jobs, mp_context=copies(threads)) as pool:
+            for made in [pool.submit(_make, folder, name, budgets) for folder, name in lacking]:
+                made.result()
+    gmacs = {Configuration.parse(row.configuration): row.gmacs for row in outcomes.results}
+    at_budgets = {c: gmacs[c] for c in map(Configuration.parse, budgets)}
+    for trial, name in named:
+        add_scores(outcomes, name, trial, load_scores(_scores(trial.run.folder(output), name)), at_budgets)
+
+
+def _effect(trial: Trial, budgets: Sequence[str]) -> str | None:
+    """Which of ``NAMES`` the network of ``trial`` shows."""
+    if trial.arm == "mutual":
+        return "uncalibrated"
+    return "switched" if trial.evaluated == (budgets[0],) else None
+
+
+def _scores(folder: Path, name: str) -> Path:
+    return folder / f"{name}_scores.npz"
+
+
+def _make(folder: Path, name: str, budgets: Sequence[str]) -> None:
+    """What a process does: test the network in ``folder`` again."""
+    save_scores(_scores(folder, name), _test(folder, budgets, _uncalibrate if name == "uncalibrated" else _calibrate))
 
 
 def _test(folder: Path, budgets: Sequence[str], prepare):

@@ -12,6 +12,7 @@ from mutualnet3d.data.ava_table import KeyFrameEntry, KeyFrameTable
 from mutualnet3d.data.boxes import have_area, move_to_window, to_pixels
 from mutualnet3d.data.decode import VideoReader
 from mutualnet3d.data.detection import DetectionTrainItem, KeyFrameItem
+from mutualnet3d.data.draws import item_generator
 from mutualnet3d.data.sampling import ClipSpec, clip_around, key_frame_number
 from mutualnet3d.data.substitutes import first_readable, reason_within
 from mutualnet3d.data.transforms import TrainTransform, draw_scale, draw_window
@@ -42,7 +43,7 @@ class DetectionClips(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> DetectionTrainItem:
         """Raises DataError where 100 videos in a row cannot be read."""
         epoch, index = key
-        rng = np.random.default_rng([self._seed, epoch, index, 1])  # 1: apart from the draws of EpochSampler
+        rng = item_generator(self._seed, epoch, index)
         item, index, failures = first_readable(
             index, lambda i: self.entries[i].path, len(self), lambda i: self._item(i, rng), rng
         )

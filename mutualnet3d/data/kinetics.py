@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from mutualnet3d.architectures import is_image_network
 from mutualnet3d.data.augmentation import Augmentation
 from mutualnet3d.data.decode import VideoReader, resolve_backend
+from mutualnet3d.data.draws import item_generator
 from mutualnet3d.data.images import RandomImage
 from mutualnet3d.data.kinetics_list import VideoEntry, read_list
 from mutualnet3d.data.sampling import ClipSpec, random_clip
@@ -128,7 +129,7 @@ class TrainClips(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> TrainItem:
         """Raises DataError where 100 videos in a row cannot be read."""
         epoch, index = key
-        rng = np.random.default_rng([self._seed, epoch, index, 1])  # 1: apart from the draws of EpochSampler
+        rng = item_generator(self._seed, epoch, index)
         (clip, label), index, failures = first_readable(
             index, lambda i: self.entries[i].path, len(self), lambda i: self._clip(self.entries[i], rng), rng
         )

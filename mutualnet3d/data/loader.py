@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from mutualnet3d.data.ava import DetectionClips, KeyFrames
 from mutualnet3d.data.detection import KeyFrameItem, collate_detections
@@ -157,7 +157,7 @@ def collate_clips(items: list[TrainItem]) -> TrainBatch:
     """Stack clips, which stay stored channels last: no pixel is moved twice."""
     return TrainBatch(
         clips=torch.stack([item.clip.movedim(0, -1) for item in items]).movedim(-1, 1),
-        labels=torch.stack([torch.as_tensor(item.label) for item in items]),
+        labels=default_collate([item.label for item in items]),
         indices=torch.tensor([item.index for item in items]),
         failures=tuple(failure for item in items for failure in item.failures),
     )

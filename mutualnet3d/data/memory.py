@@ -79,11 +79,12 @@ class KeptInMemory(Sequence):
         """Keep the frames of ``entry``; False where they do not fit or do not all decode."""
         with entry.open(backend) as video:
             try:
-                height, width = video.size
-                size = video.num_frames * height * width * 3
+                frames = video.frames([0])
+                size = video.num_frames * frames.nbytes
                 if size > self._left:
                     return False
-                frames = video.frames(range(video.num_frames))
+                if video.num_frames > 1:
+                    frames = video.frames(range(video.num_frames))
             except VideoError:  # whoever asks for the damaged frames is told so
                 return False
         self._left -= size

@@ -148,7 +148,7 @@ def test_a_small_study_is_made_once(tmp_path, capsys):
         assert run_net([*command, "RESNET.WIDTH_PER_GROUP", "8"]) == 0
 
     assert compare.main(words, in_this_process) == 0
-    assert commands == ["independent_1.0-48-8", "independent_0.63-32-3", "mutual"]
+    assert commands == ["mutual", "independent_1.0-48-8", "independent_0.63-32-3"]
     rows = (tmp_path / "generated" / "results.csv").read_text().splitlines()
     assert rows[0].startswith("arm,seed,fold,configuration,gmacs,right,videos")
     found = {tuple(row.split(",")[i] for i in (0, 3)) for row in rows[1:]}

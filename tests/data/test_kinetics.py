@@ -6,6 +6,7 @@ import torch
 from video_files import decode_all
 
 from mutualnet3d.data.decode import open_video
+from mutualnet3d.data.draws import item_generator
 from mutualnet3d.data.kinetics import TestVideos, TrainClips
 from mutualnet3d.data.kinetics_list import VideoEntry
 from mutualnet3d.data.sampling import ClipSpec, view_clips
@@ -30,6 +31,12 @@ def test_a_training_clip(entries, cfg):
     assert item.clip.shape == (3, 4, 32, 32)
     assert item.clip.dtype == torch.uint8
     assert (item.label, item.index, item.failures) == (1, 5, ())
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**32, 2**70])
+def test_what_an_item_is_drawn_with(seed):
+    ours, numpys = item_generator(seed, 3, 70_000), np.random.default_rng([seed, 3, 70_000, 1])
+    assert np.array_equal(ours.integers(1 << 60, size=9), numpys.integers(1 << 60, size=9))
 
 
 def test_clips_follow_from_seed_epoch_and_index_alone(entries, cfg):

@@ -6,7 +6,7 @@ from image_files import scene
 from PIL import Image
 from test_kinetics import same
 
-from mutualnet3d.data import build_entries, describe_list
+from mutualnet3d.data import build_entries, describe_list, frames
 from mutualnet3d.data.images import ImageEntry
 from mutualnet3d.data.kinetics import TrainClips
 from mutualnet3d.data.kinetics_list import VideoEntry
@@ -80,14 +80,17 @@ def test_a_video_that_is_damaged_within_gives_what_it_can(entries, opened, monke
             video.frames([10])
 
 
-def test_images(tmp_path):
+def test_images(tmp_path, monkeypatch):
     path = tmp_path / "scene.png"
     Image.fromarray(scene()).save(path)
+    decoded, plain = [], frames.read_picture
+    monkeypatch.setattr(frames, "read_picture", lambda path: decoded.append(path) or plain(path))
     kept = KeptInMemory([ImageEntry(str(path), 3)], 1e6)
     for _ in range(2):
         with kept[0].open("pyav") as image:
             assert np.array_equal(image.frames([0])[0], scene())
         path.unlink(missing_ok=True)  # read once
+    assert decoded == [str(path)]
 
 
 def test_the_key(entries, cfg, tmp_path):
