@@ -61,7 +61,7 @@ RUN_BY = (
     ("docs/images.md", "MN_MOBILENET_V1_TRANSFER", f"{TRAININGS}::test_trainings_of_the_paper_on_images"),
     ("docs/images.md", "benchmarks/counting.py", f"{BENCHMARKS}::test_the_numbers_of_the_page_about_images"),
     ("docs/learning.md", "--study generated", "tests/benchmarks/test_compare.py::test_a_small_study_is_made_once"),
-    ("docs/learning.md", "--study cifar", "tests/benchmarks/test_compare.py::test_the_other_studies_of_the_page"),
+    ("docs/learning.md", "--study cifar", "tests/benchmarks/test_compare.py::test_all_studies_of_the_page"),
     ("docs/performance.md", "benchmarks/table.py", "tests/benchmarks/test_table.py::test_all_ratios"),
     *(
         ("docs/performance.md", f"benchmarks/{name}.py", SHOWN)
