@@ -1,8 +1,10 @@
 """The comparison of methods: what a study trains, that its runs are made once, and what its page says."""
 
+import os
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -57,6 +59,13 @@ def test_arms_differ_in_the_method_alone(study, kept):
         assert (node.METHOD, node[words[0].split(".")[1]]) == ("mutual", words[1])
     (usnet,) = [trial for trial in made if trial.arm == "usnet"]
     assert set(usnet.evaluated) == {*study.budgets, *studies.at_full(study)}
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """Runs set variables for the processes that they start; other tests must not see them."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 def test_folds_keep_films_apart_and_test_every_clip_once(shared_data):
